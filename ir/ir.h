@@ -94,7 +94,9 @@ const wf_expr *wf_expr_rewrite(wf_module *module, const wf_expr *expr, const wf_
 void wf_expr_walk(const wf_expr *expr, void (*visit)(void *context, const wf_expr *node), void *context);
 
 // ---- values, operations, functions ----------------------------------------------------------------------------
-typedef enum wf_role { WF_ROLE_NONE, WF_ROLE_DATA, WF_ROLE_PARAM, WF_ROLE_STATE, WF_ROLE_STEP, WF_ROLE_SEED } wf_role;
+typedef enum wf_role { WF_ROLE_NONE, WF_ROLE_DATA, WF_ROLE_PARAM, WF_ROLE_STATE, WF_ROLE_STEP, WF_ROLE_SEED,
+               WF_ROLE_TOTAL  // i64 scalar: steps of the whole training, known when data is opened
+} wf_role;
 typedef enum wf_space { WF_SPACE_GLOBAL, WF_SPACE_LOCAL, WF_SPACE_REGISTER, WF_SPACE_SHARED } wf_space;  // kernel buffers
 
 struct wf_value {

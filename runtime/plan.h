@@ -15,7 +15,7 @@ int64_t wf_formula_eval(const wf_formula *formula, const int64_t *symbols);
 
 typedef enum wf_buffer_role {
   WF_BUFFER_TEMP, WF_BUFFER_INPUT, WF_BUFFER_PARAM, WF_BUFFER_STATE, WF_BUFFER_OUTPUT, WF_BUFFER_CONST,
-  WF_BUFFER_STEP, WF_BUFFER_SEED
+  WF_BUFFER_STEP, WF_BUFFER_SEED, WF_BUFFER_TOTAL   // i64 scalars that the runtime sets
 } wf_buffer_role;
 
 typedef struct wf_plan_buffer {
