@@ -1,0 +1,39 @@
+// The command line: one file a verb, one options table, shared helpers.
+#ifndef WEFT_CLI_CLI_H
+#define WEFT_CLI_CLI_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "ir/arena.h"
+#include "ir/diag.h"
+
+enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3, EXIT_CHECK = 4, EXIT_OURS = 70 };
+
+// Everything that any verb's options can say. Lists keep the order of the command line.
+typedef struct cli_options {
+  const char *file;                 // the positional argument
+  const char *device, *target, *mesh, *passes, *plugin, *emit, *output_file, *weights, *save, *resume, *init, *log, *data, *print_after;
+  WF_VEC(const char *) sets, inputs, outputs, limits;
+  int threads, repeat;
+  bool eval, json, debug, verbose, allow_nan, list_passes, stats, time, write, train, library, help, no_cache;
+} cli_options;
+
+typedef struct cli {
+  wf_arena *arena;
+  wf_diag *diag;
+  cli_options options;
+  bool colour_out, colour_err, terminal;   // stdout and stderr are terminals and NO_COLOR is not set; stdout is a terminal
+} cli;
+
+#define CLI_VERB(name, file_argument, summary) int cli_##name(cli *c);
+#include "cli/verbs.def"
+#undef CLI_VERB
+
+// options.c: fills cli->options from the words after the verb; EXIT_DONE or EXIT_USAGE with a message.
+int cli_parse_options(cli *c, const char *verb, int argc, char **argv);
+void cli_print_help(const char *verb);
+
+// Prints what the sink holds; the exit code that goes with it (EXIT_DONE without errors).
+int cli_report(cli *c);
+// Writes text to `path` (by a temporary name and rename) or, for NULL and "-", to stdout. EXIT_DONE or EXIT_ENVIRONMENT.
+int cli_write(cli *c, const char *path, const char *text, size_t length);
+#endif
