@@ -109,6 +109,8 @@ struct wf_value {
   int result_index;
   const wf_layout *layout;      // NULL: row-major
   wf_space space;
+  wf_value *alias_of;           // set by plan-memory: lies in the storage of that value, which dies where this one is made
+                                // (an UPDATE whose value aliases its target is then nothing to do); NULL: own storage
   wf_loc loc;
   int id;                       // dense within the module
 };
