@@ -41,7 +41,12 @@ double wf_scalar_eval_float(wf_scalar op, const double *operands);
 // False where the operation is undefined there (division by zero).
 bool wf_scalar_eval_int(wf_scalar op, const int64_t *operands, int64_t *out_result);
 double wf_combiner_identity(wf_combiner combiner, wf_dtype type);
-// Philox 4x32-10: key (seed, site), counter (index, step); uniform in [0, 1) with 24 bits.
+// The bits of an integer brought into the range of an integer or bool type (wraps; bool: != 0).
+int64_t wf_wrap_int(wf_dtype type, int64_t value);
+// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+void wf_philox4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+// key = seed ^ site, counter = (index low, index high, step low, step high), word 0; uniform in [0, 1) with its upper
+// 24 bits: (word >> 8) * 2^-24.
 double wf_random_uniform(uint64_t seed, uint64_t site, uint64_t step, uint64_t index);
 
 typedef struct wf_value wf_value;
@@ -59,7 +64,7 @@ struct wf_expr {
   const wf_expr *const *args;   // READ: one index an axis of the operand (i64), then the default where has_default
   double number;                // CONST of float type
   int64_t integer;              // CONST of integer type or bool; RANDOM: site (as bits)
-  const wf_dim *dim;            // INDEX: its value, i64
+  const wf_dim *dim;            // INDEX: its value, i64; every i64 constant is an INDEX of a constant dim, never a CONST
   wf_value *operand;            // READ
   bool has_default;             // READ: `else`: the last arg is the value outside the operand's box
   uint64_t hash;
@@ -81,7 +86,8 @@ const wf_expr *wf_expr_select(wf_module *module, const wf_expr *condition, const
 const wf_expr *wf_expr_cast(wf_module *module, wf_dtype type, const wf_expr *a);
 // seed, step: i64 scalars; index: the global linear index, i64.
 const wf_expr *wf_expr_random(wf_module *module, uint64_t site, const wf_expr *seed, const wf_expr *step, const wf_expr *index);
-bool wf_expr_is_const(const wf_expr *expr, double value);
+bool wf_expr_is_const(const wf_expr *expr, double value);   // a CONST, or an INDEX of a constant dim, of that value
+bool wf_expr_is_constant(const wf_expr *expr);              // of any value: then number and integer hold it
 bool wf_expr_has_read(const wf_expr *expr);
 int wf_expr_cost(const wf_expr *expr);       // scalar operations in the DAG, each shared node once
 
@@ -171,6 +177,8 @@ struct wf_function {
   WF_VEC(wf_op *) ops;          // in an order in which values are defined before use
   WF_VEC(wf_result) results;
   wf_loc loc;
+  wf_map names;                 // name -> wf_value, every value ever made here; a name is never used twice
+  wf_map suffixes;              // base name -> the last number tried behind it
 };
 
 typedef struct wf_fact {        // assumed when compiling, checked when extents are bound

@@ -36,11 +36,19 @@ ensure_packages() {
     say "apt-get could not install: ${missing[*]}"; exit 3; }
 }
 
-# build_weft FOLDER [cmake options]: configures once, then builds what changed.
+# build_weft FOLDER [cmake options]: configures when the options are new, then builds what changed.
 build_weft() {
-  local folder=$1; shift
-  [ -f "$folder/build.ninja" ] || cmake -S "$top" -B "$folder" -G Ninja "$@" >"$folder.configure.log" 2>&1 || {
-    tail -n 30 "$folder.configure.log" >&2; say "configuring failed; the whole log is $folder.configure.log"; exit 70; }
-  rm -f "$folder.configure.log"
+  local folder=$1 log
+  shift
+  log=$folder/configure.log
+  mkdir -p "$folder"
+  if [ ! -f "$folder/build.ninja" ] || [ "$*" != "$(cat "$folder/configure.options" 2>/dev/null)" ]; then
+    cmake -S "$top" -B "$folder" -G Ninja "$@" >"$log" 2>&1 || {
+      tail -n 30 "$log" >&2
+      say "configuring failed; the whole log is $log"
+      exit 70
+    }
+    printf '%s\n' "$*" >"$folder/configure.options"
+  fi
   ninja -C "$folder" --quiet >&2
 }
