@@ -118,19 +118,32 @@ static void read_precision(wf_train_block *block) {
 
 // ---- sources --------------------------------------------------------------------------------------------------------
 
-typedef struct source_form { const char *kind, *texts[3], *numbers[3], *example; int fields; bool picture; } source_form;
+typedef struct source_parameter { const char *name; char type; } source_parameter;   // t text, n number, i whole number
+
+typedef struct source_form {
+  const char *kind;
+  source_parameter parameters[7];
+  int positional, least;         // may stand without a name; must be given
+  bool more;                     // any number of further texts
+  int fields;                    // of a sample; 0: only the file knows
+  bool picture;
+  const char *example;
+} source_form;
 
 static const source_form source_forms[] = {
-  {"idx", {"images", "labels"}, {0}, "idx(\"images.gz\", \"labels.gz\")", 2, true},
-  {"cifar10", {"folder", "split"}, {0}, "cifar10(\"cifar-10-batches-bin\", \"train\")", 2, true},
-  {"npy", {"x", "y"}, {0}, "npy(\"x.npy\", \"y.npy\")", 2, false},
-  {"npz", {"file"}, {0}, "npz(\"data.npz\")", 0, false},
-  {"safetensors", {"file"}, {0}, "safetensors(\"data.safetensors\")", 0, false},
-  {"tokens", {"file"}, {"length"}, "tokens(\"train.bin\", 256)", 2, false},
-  {"text", {"file"}, {"length"}, "text(\"book.txt\", 128)", 2, false},
-  {"folder", {"path"}, {"height", "width"}, "folder(\"pictures\", 64, 64)", 2, true},
+  {"idx", {{"images", 't'}, {"labels", 't'}}, 2, 1, true, 2, true, "idx(\"images.gz\", \"labels.gz\")"},
+  {"cifar10", {{"folder", 't'}, {"split", 't'}}, 2, 1, false, 2, true, "cifar10(\"cifar-10-batches-bin\", \"train\")"},
+  {"npy", {{"x", 't'}, {"y", 't'}}, 2, 1, true, 2, false, "npy(\"x.npy\", \"y.npy\")"},
+  {"npz", {{"file", 't'}}, 1, 1, true, 0, false, "npz(\"data.npz\")"},
+  {"safetensors", {{"file", 't'}}, 1, 1, true, 0, false, "safetensors(\"data.safetensors\")"},
+  {"tokens", {{"file", 't'}, {"length", 'i'}, {"stride", 'i'}, {"from", 'n'}, {"to", 'n'}}, 2, 2, false, 2, false,
+   "tokens(\"train.bin\", 256)"},
+  {"text", {{"file", 't'}, {"length", 'i'}, {"stride", 'i'}, {"from", 'n'}, {"to", 'n'}, {"ids", 't'}}, 2, 2, false, 2, false,
+   "text(\"book.txt\", 128)"},
+  {"folder", {{"path", 't'}, {"height", 'i'}, {"width", 'i'}, {"channels", 'i'}}, 4, 1, false, 2, true,
+   "folder(\"pictures\", 64, 64)"},
 };
-enum { SOURCE_COUNT = sizeof source_forms / sizeof *source_forms };
+enum { SOURCE_COUNT = sizeof source_forms / sizeof *source_forms, SOURCE_ARGUMENTS = 16 };
 
 static const source_form *find_form(const char *kind) {
   for (int i = 0; i < SOURCE_COUNT; i++)
@@ -139,19 +152,15 @@ static const source_form *find_form(const char *kind) {
 }
 
 bool wf_source_is_picture(const wf_data_source *source) { return source && find_form(source->kind)->picture; }
-int wf_source_field_count(const wf_data_source *source) { return find_form(source->kind)->fields; }
 
-int64_t wf_source_length(const wf_data_source *source) {
-  for (int i = 0; source && i < source->arguments.count; i++)
-    if (strcmp(source->arguments.items[i].name, "length") == 0) return (int64_t)source->arguments.items[i].number;
-  return 0;
+int wf_source_field_count(const wf_data_source *source) {
+  const source_form *form = find_form(source->kind);
+  return form->fields && form->more ? source->arguments.count : form->fields;
 }
 
-static int form_arguments(const source_form *form, const char **names, bool *is_text) {
-  int count = 0;
-  for (int i = 0; i < 3 && form->texts[i]; i++) names[count] = form->texts[i], is_text[count++] = true;
-  for (int i = 0; i < 3 && form->numbers[i]; i++) names[count] = form->numbers[i], is_text[count++] = false;
-  return count;
+int64_t wf_source_length(const wf_data_source *source) {
+  bool tokens = source && (strcmp(source->kind, "tokens") == 0 || strcmp(source->kind, "text") == 0);
+  return tokens && source->arguments.count > 1 ? (int64_t)source->arguments.items[1].number : 0;
 }
 
 static wf_diagnostic *unknown_source(wf_train_block *block, wf_loc loc, const char *kind) {
@@ -164,34 +173,50 @@ static wf_diagnostic *unknown_source(wf_train_block *block, wf_loc loc, const ch
   return error;
 }
 
-// The position of an argument among the names of its source, or -1 with an error.
-static int argument_position(wf_train_block *block, const wf_ast_arg *arg, int ordinal, const char *const *names, int count,
-                             const source_form *form) {
-  if (!arg->name && ordinal < count) return ordinal;
+static int form_parameters(const source_form *form, const char **names) {
+  int count = 0;
+  while (form->parameters[count].name) names[count] = form->parameters[count].name, count++;
+  return count;
+}
+
+// The position of an argument among the parameters of its source, or -1 with an error.
+static int argument_position(wf_train_block *block, const wf_ast_arg *arg, int ordinal, const source_form *form) {
+  const char *names[8];
+  int count = form_parameters(form, names);
+  if (!arg->name && ordinal < (form->more ? SOURCE_ARGUMENTS : form->positional)) return ordinal;
   for (int i = 0; arg->name && i < count; i++)
     if (strcmp(arg->name, names[i]) == 0) return i;
   wf_diagnostic *error = arg->name ? wf_error(block->diag, arg->loc, "%s has no argument '%s'", form->kind, arg->name)
-                                   : wf_error(block->diag, arg->loc, "%s takes %d argument%s", form->kind, count, count == 1 ? "" : "s");
+                                   : wf_error(block->diag, arg->loc, "%s takes no more than %d arguments without a name", form->kind,
+                                              form->more ? SOURCE_ARGUMENTS : form->positional);
   const char *near = arg->name ? wf_did_you_mean(arg->name, names, count) : NULL;
   if (near) wf_help(block->diag, error, "did you mean '%s'?", near);
   else wf_help(block->diag, error, "for example %s", form->example);
   return -1;
 }
 
-static bool source_argument(wf_train_block *block, const wf_ast_arg *arg, const char *name, bool is_text, wf_source_argument *out) {
+static bool source_argument(wf_train_block *block, const wf_ast_arg *arg, const char *name, char type, wf_source_argument *out) {
   wf_val value = wf_lower_constant(block->lower, arg->value);
   if (value.kind == WF_VAL_NONE) return false;
-  *out = (wf_source_argument){.name = name, .is_text = is_text};
-  if (is_text && value.kind == WF_VAL_STRING) {
-    out->text = value.text;
-    return true;
-  }
-  if (!is_text && value.kind == WF_VAL_INT && value.integer > 0) {
-    out->number = (double)value.integer;
-    return true;
-  }
-  wf_error(block->diag, arg->loc, is_text ? "'%s' is a name in quotes" : "'%s' is a whole number above 0", name);
+  out->is_text = type == 't';
+  if (type == 't' && value.kind == WF_VAL_STRING) return out->text = value.text, true;
+  if (type != 't' && value.kind == WF_VAL_INT && value.integer >= (type == 'i')) return out->number = (double)value.integer, true;
+  if (type == 'n' && value.kind == WF_VAL_FLOAT) return out->number = value.number, true;
+  wf_error(block->diag, arg->loc, type == 't' ? "'%s' is a text in quotes" : type == 'i' ? "'%s' is a whole number above 0" : "'%s' is a number", name);
   return false;
+}
+
+// Arguments in the order of the parameters; those that leave a gap before them keep their names.
+static void keep_arguments(wf_train_block *block, wf_data_source *source, const source_form *form, const wf_source_argument *found,
+                           const bool *given) {
+  bool gap = false;
+  for (int i = 0; i < SOURCE_ARGUMENTS; i++) {
+    gap |= !given[i] || (i >= form->positional && !form->more);
+    if (!given[i]) continue;
+    wf_source_argument argument = found[i];
+    argument.name = gap ? form->parameters[i].name : NULL;
+    wf_vec_push(block->arena, &source->arguments, argument);
+  }
 }
 
 static wf_data_source *read_source(wf_train_block *block, const wf_ast_expr *expr) {
@@ -202,27 +227,28 @@ static wf_data_source *read_source(wf_train_block *block, const wf_ast_expr *exp
   }
   const source_form *form = find_form(kind);
   if (!form) return unknown_source(block, expr->loc, kind), NULL;
-  const char *names[6];
-  bool is_text[6];
-  int count = form_arguments(form, names, is_text), given = 0;
-  wf_source_argument found[6] = {{0}};
+  wf_source_argument found[SOURCE_ARGUMENTS] = {{0}};
+  bool given[SOURCE_ARGUMENTS] = {false};
+  const char *names[8];
+  int count = form_parameters(form, names);
   for (int i = 0; i < expr->args.count; i++) {
-    int at = argument_position(block, &expr->args.items[i], i, names, count, form);
-    if (at < 0 || !source_argument(block, &expr->args.items[i], names[at], is_text[at], &found[at])) return NULL;
+    const wf_ast_arg *arg = &expr->args.items[i];
+    int at = argument_position(block, arg, i, form);
+    const char *name = at < count ? names[at] : "name";
+    if (at < 0 || !source_argument(block, arg, name, at < count ? form->parameters[at].type : 't', &found[at])) return NULL;
+    given[at] = true;
   }
-  wf_data_source *source = WF_NEW(block->arena, wf_data_source);
-  source->kind = form->kind;
-  source->loc = expr->loc;
-  for (int i = 0; i < count; i++) {
-    if (!found[i].name) {
+  for (int i = 0; i < form->least; i++)
+    if (!given[i]) {
       wf_diagnostic *error = wf_error(block->diag, expr->loc, "%s needs '%s'", kind, names[i]);
       wf_help(block->diag, error, "for example %s", form->example);
       return NULL;
     }
-    given++;
-    wf_vec_push(block->arena, &source->arguments, found[i]);
-  }
-  return given ? source : NULL;
+  wf_data_source *source = WF_NEW(block->arena, wf_data_source);
+  source->kind = form->kind;
+  source->loc = expr->loc;
+  keep_arguments(block, source, form, found, given);
+  return source;
 }
 
 static wf_data_source *source_field(wf_train_block *block, const char *name) {
