@@ -51,6 +51,8 @@ typedef struct wf_data_source {
   WF_VEC(wf_source_argument) arguments;   // in order; name NULL where positional
 } wf_data_source;
 
+typedef struct wf_train_field { const char *name; wf_dtype dtype; bool target, picture; } wf_train_field;   // picture: u8 pixels
+
 typedef struct wf_train_spec {
   bool has_train;               // false: only net, labels, top are filled
   const char *net;
@@ -61,7 +63,11 @@ typedef struct wf_train_spec {
   WF_VEC(const char *) metrics; // result names of `eval` beside "loss"
   WF_VEC(const char *) labels;  // of classes
   int top;                      // 0: not asked
+  WF_VEC(wf_train_field) fields;  // the data inputs of step and eval in order: the net's inputs, then targets
+  int64_t classes;              // an integer target must lie in [0, classes); 0: not known
 } wf_train_spec;
+// The metadata of a program (docs/metadata.md), one line of JSON.
+char *wf_train_spec_json(wf_arena *arena, const wf_train_spec *spec);
 
 typedef struct wf_compiled {
   wf_module *module;            // with a train block: init, step, eval, infer; without: init, infer
