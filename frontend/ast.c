@@ -60,6 +60,8 @@ void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
   const char *text = wf_net_text_at(lexing, loc);
   if (lexing->floordiv_line == loc.line)
     wf_help(lexing->diag, error, "behind code `//` is floor division; a comment there starts with `#`");
+  else if (loc.column == 1 && (!strncmp(text, "op ", 3) || !strncmp(text, "net ", 4) || !strncmp(text, "train ", 6)))
+    wf_help(lexing->diag, error, "is a `}` missing before it?");
   else if (!strncmp(text, "else", 4))
     wf_help(lexing->diag, error, "write `a if cond else b`; put a condition that ends in a read into parentheses, or its `else` is the read's");
   else if (text[0] == '=' && text[1] != '=')

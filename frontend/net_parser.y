@@ -108,6 +108,7 @@ decl: T_IMPORT T_STRING { $$ = wf_make_decl(in, WF_D_IMPORT, @$, wf_unquote(in, 
     | head block { $$ = $1; $$->body = *$2; $$->end = wf_loc_end(@2); }
     | T_MESH name '(' args ')' { $$ = wf_make_decl(in, WF_D_MESH, @$, $2, @2); $$->args = *$4; $$->end = @5; }
     | train_head '{' fields '}' { $$ = $1; $$->fields = $3->fields; $$->end = @4; }
+    | train_head '{' fields error '}' { $$ = $1; $$->fields = $3->fields; $$->end = @5; in->recovering = false; yyerrok; }
 
 head: T_OP name '(' formals ')' results where { $$ = wf_make_callable(in, WF_D_OP, @$, $2, @2, $4, &$6, $7); }
     | T_NET name '(' formals ')' results where { $$ = wf_make_callable(in, WF_D_NET, @$, $2, @2, $4, &$6, $7); }
@@ -144,7 +145,7 @@ field_name: T_NAME | T_OPTIMIZER { $$ = "optimizer"; } | T_LABELS { $$ = "labels
 fields_values: exprs
 
 block: '{' stmts '}' { $$ = $2; }
-     | '{' stmts error '}' { $$ = $2; yyerrok; }
+     | '{' stmts error '}' { $$ = $2; in->recovering = false; yyerrok; }
 stmts: %empty { $$ = WF_NEW(in->arena, wf_ast_block); }
      | stmts stmt { $$ = $1; wf_vec_push(in->arena, $$, $2); }
      | stmts ';' { $$ = $1; }
@@ -261,7 +262,16 @@ static int hold(wf_net_lexing *in, int token, wf_loc loc, const WF_NET_YYSTYPE *
   return T_RESYNC;
 }
 
-// The lexer with RESYNC put in while recovering.
+static int read_token(WF_NET_YYSTYPE *value, wf_loc *loc, void *scanner, wf_net_lexing *in) {
+  if (in->too_deep) return 0;
+  int token = (wf_net_yylex)(value, loc, scanner);
+  bool opens = token == '(' || token == '[' || token == '{', closes = token == ')' || token == ']' || token == '}';
+  if (opens && ++in->nesting > in->max_nesting) return too_deep(in, *loc);
+  if (closes && in->nesting > 0) in->nesting--;
+  return token;
+}
+
+// While recovering, skips to the next line or the brace that closes the block, sends RESYNC, then what was found there.
 static int next_token(WF_NET_YYSTYPE *value, wf_loc *loc, void *scanner, wf_net_lexing *in) {
   if (in->has_held) {
     in->has_held = false;
@@ -269,16 +279,14 @@ static int next_token(WF_NET_YYSTYPE *value, wf_loc *loc, void *scanner, wf_net_
     value->text = in->held_text;
     return in->held;
   }
-  if (in->too_deep) return 0;
-  int token = (wf_net_yylex)(value, loc, scanner);
-  bool opens = token == '(' || token == '[' || token == '{', closes = token == ')' || token == ']' || token == '}';
-  if (opens && ++in->nesting > in->max_nesting) return too_deep(in, *loc);
-  if (closes && in->nesting > 0) in->nesting--;
-  if (!in->recovering) return token;
-  if (in->depth == 0 && (in->first_on_line || token == '}' || token == 0)) return hold(in, token, *loc, value);
-  if (token == '{') in->depth++;
-  if (token == '}' && in->depth > 0 && --in->depth == 0) in->line_start = true;
-  return token;
+  bool closed = false;
+  for (;;) {
+    int token = read_token(value, loc, scanner, in);
+    if (!in->recovering) return token;
+    if (token == 0 || (in->depth == 0 && (in->first_on_line || closed || token == '}'))) return hold(in, token, *loc, value);
+    if (token == '{') in->depth++;
+    if (token == '}' && --in->depth == 0) closed = true;
+  }
 }
 
 static const char *spell(wf_net_lexing *in, int token, wf_loc loc, yysymbol_kind_t symbol) {

@@ -104,6 +104,7 @@ static void formats_in_one_layout(void **state) {
 
 static void reports_several_errors(void **state) {
   parsed p = parse_text("op f(x: T[..]) -> T[..] {\n  a = = 1\n  b = x +\n}\nop g(x: T[..] -> T[..] {\n  out = x\n}\nop h(x: T[..]) -> T[..] {\n  for i 0..3 { y = 1 }\n  out = x\n}\n");
+  if (p.diag->errors != 4) wf_diag_print(p.diag, stderr, false);
   assert_int_equal(p.diag->errors, 4);
   const int lines[] = {2, 4, 5, 9};
   for (int i = 0; i < 4; i++) assert_int_equal(p.diag->list.items[i]->loc.line, lines[i]);
