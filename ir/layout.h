@@ -31,12 +31,15 @@ const wf_dim *wf_layout_offset(wf_dims *dims, const wf_layout *layout, const wf_
 const wf_dim *wf_layout_stride(const wf_layout *layout, int axis);
 bool wf_layout_is_row_major(const wf_layout *layout, const wf_dim *const *shape);
 bool wf_layout_equal(const wf_layout *a, const wf_layout *b);
-// b after a: digits of a's offset become b's coordinate (rank-1 b). NULL where radices do not line up.
+// b after a: a's offset becomes b's coordinate (rank-1 b). NULL where radices do not line up. Each digit of a stays below
+// the next larger stride, as in every layout that gives each element its own place.
 const wf_layout *wf_layout_compose(wf_dims *dims, wf_arena *arena, const wf_layout *a, const wf_layout *b);
-// Elements that one aligned access along `axis` may take, at most `limit` (a power of two).
+// Elements that one aligned access along `axis` may take, at most `limit` (a power of two); all of them lie in the storage.
 int wf_layout_vector_width(const wf_layout *layout, int axis, int limit);
-// Cycles a 32-lane shared-memory access of `bytes` a lane takes beyond one, banks of 4 bytes; offsets in elements.
+// Cycles that a shared-memory access of up to 32 lanes, one element a lane, takes beyond the fewest for its size. 32 banks
+// of 4 bytes; lanes that want the same word share it; offsets in elements, a negative one is an idle lane.
 int wf_bank_conflicts(const int64_t *offsets, int lanes, int element_bytes);
-// "[64@784, 784@1]", "[n//6@.., ...]": printed form, parsed back by the kernel IR reader.
+// "(0 @ 784, 1 @ 1; size 50176)", "(0 div 6 @ 6*n, 1 @ 6, 0 mod 6 @ 1; size ..; swizzle 3 4 3)": modes as "axis div divisor
+// mod extent @ stride destination", the form of value types in the IR's text.
 void wf_layout_print(wf_text *out, const wf_layout *layout);
 #endif
