@@ -8,6 +8,7 @@ wf_module *wf_module_create(wf_arena *arena, wf_diag *diag) {
   module->diag = diag;
   module->interner = wf_interner_create(arena);
   module->dims = wf_dims_create(arena);
+  wf_map_init(&module->kernel_names, arena);
   module->exprs = wf_expr_table_create(arena);
   return module;
 }
@@ -31,16 +32,19 @@ wf_function *wf_function_find(wf_module *module, const char *name) {
 
 wf_value *wf_function_find_value(wf_function *function, const char *name) { return wf_map_get(&function->names, name); }
 
-const char *wf_unique_name(wf_function *function, const char *wanted) {
-  wf_module *module = function->module;
+const char *wf_fresh_name(wf_module *module, const wf_map *names, wf_map *suffixes, const char *wanted) {
   const char *base = wf_intern(module->interner, wanted && *wanted ? wanted : "v");
-  if (wf_map_index(&function->names, base) < 0) return base;
-  intptr_t number = (intptr_t)wf_map_get(&function->suffixes, base);
+  if (wf_map_index(names, base) < 0) return base;
+  intptr_t number = suffixes ? (intptr_t)wf_map_get(suffixes, base) : 0;
   const char *name;
   do name = wf_arena_printf(module->arena, "%s.%d", base, (int)++number);
-  while (wf_map_index(&function->names, name) >= 0);
-  wf_map_set(&function->suffixes, base, (void *)number);
+  while (wf_map_index(names, name) >= 0);
+  if (suffixes) wf_map_set(suffixes, base, (void *)number);
   return wf_intern(module->interner, name);
+}
+
+const char *wf_unique_name(wf_function *function, const char *wanted) {
+  return wf_fresh_name(function->module, &function->names, &function->suffixes, wanted);
 }
 
 static const wf_dim *const *copy_dims(wf_arena *arena, int rank, const wf_dim *const *shape) {
@@ -49,7 +53,7 @@ static const wf_dim *const *copy_dims(wf_arena *arena, int rank, const wf_dim *c
   return copy;
 }
 
-static wf_value *value_new(wf_module *module, const char *name, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc) {
+wf_value *wf_value_new(wf_module *module, const char *name, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc) {
   wf_value *value = WF_NEW(module->arena, wf_value);
   value->name = name;
   value->dtype = type;
@@ -61,7 +65,7 @@ static wf_value *value_new(wf_module *module, const char *name, wf_dtype type, i
 }
 
 wf_value *wf_value_create(wf_function *function, const char *name, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc) {
-  wf_value *value = value_new(function->module, wf_unique_name(function, name), type, rank, shape, loc);
+  wf_value *value = wf_value_new(function->module, wf_unique_name(function, name), type, rank, shape, loc);
   wf_map_set(&function->names, value->name, value);
   return value;
 }

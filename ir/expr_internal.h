@@ -15,4 +15,8 @@ const wf_expr *wf_expr_number(wf_module *module, wf_dtype type, double number);
 // The constant as a double and as an int64 (whatever its type).
 double wf_expr_constant_float(const wf_expr *expr);
 int64_t wf_expr_constant_int(const wf_expr *expr);
+// A value that belongs to no function; the name is taken as it is.
+wf_value *wf_value_new(wf_module *module, const char *name, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc);
+// `wanted`, or `wanted.1`, `wanted.2`, ... : the first that names does not hold. suffixes (may be NULL) speeds the search.
+const char *wf_fresh_name(wf_module *module, const wf_map *names, wf_map *suffixes, const char *wanted);
 #endif

@@ -196,6 +196,7 @@ struct wf_module {
   WF_VEC(wf_function *) functions;   // public ones first in the order made: init, step, eval, infer, ...
   WF_VEC(wf_fact) facts;
   WF_VEC(wf_kernel *) kernels;
+  wf_map kernel_names;          // every kernel name ever given
   int value_count;
 };
 

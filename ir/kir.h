@@ -55,8 +55,9 @@ struct wf_kernel {
   WF_VEC(bool) written;         // by params index: written (and perhaps read) or only read
   WF_VEC(const wf_atom *) symbols;   // run-time extents that the body uses
   WF_VEC(wf_block *) sections;  // independent task nests of one launch (no order between them); each starts with its ALLOC-free TASK loops
-  const wf_dim *flops, *bytes;
+  const wf_dim *flops, *bytes;      // NULL: not known
   wf_loc loc;
+  wf_map names, suffixes;       // buffer names, unique in the kernel
 };
 
 wf_kernel *wf_kernel_create(wf_module *module, const char *name, wf_loc loc);   // joins module->kernels

@@ -5,13 +5,14 @@
 enum { CONST_NUMBERS = 64 };  // larger constants print as bytes
 
 static const char *const role_names[] = {[WF_ROLE_NONE] = "",       [WF_ROLE_DATA] = " data", [WF_ROLE_PARAM] = " param",
-                                         [WF_ROLE_STATE] = " state", [WF_ROLE_STEP] = " step", [WF_ROLE_SEED] = " seed"};
+                                         [WF_ROLE_STATE] = " state", [WF_ROLE_STEP] = " step", [WF_ROLE_SEED] = " seed", [WF_ROLE_TOTAL] = " total"};
 
 static void print_value(wf_printer *p, const wf_value *value) {
   wf_print_ref(p->out, '%', value->name);
   wf_text_add(p->out, ": ");
   wf_print_shape(p, value->dtype, value->rank, value->shape);
   wf_print_layout(p, value);
+  if (value->alias_of) wf_text_add(p->out, " over "), wf_print_ref(p->out, '%', value->alias_of->name);
 }
 
 static void print_refs(wf_printer *p, wf_value *const *values, int count) {
@@ -57,7 +58,7 @@ static void print_reduction(wf_printer *p, const wf_op *op) {
   bool index = op->combiner == WF_R_ARGMAX || op->combiner == WF_R_ARGMIN;
   wf_dtype usual = index ? op->body->dtype : wf_dtype_compute(op->results[0]->dtype);
   wf_text_printf(p->out, " %s", wf_combiner_names[op->combiner]);
-  if (op->accumulator != usual) wf_text_printf(p->out, "(%s)", wf_dtype_name(op->accumulator));
+  if (op->accumulator != usual) wf_text_printf(p->out, ":%s", wf_dtype_name(op->accumulator));
   print_axes(p, op->reduction_axes, op->reduction_count);
 }
 
@@ -224,39 +225,21 @@ static void print_function(wf_printer *p, const wf_function *function) {
   wf_text_add(p->out, "}\n");
 }
 
-static bool has_default_facts(const wf_atom *symbol) {
-  return symbol->low == 1 && symbol->high == INT64_C(2147483647) && symbol->divisor == 1;
-}
-
 static int by_id(const void *a, const void *b) {
-  return (*(const wf_atom *const *)a)->id - (*(const wf_atom *const *)b)->id;
+  return ((const wf_seen_symbol *)a)->symbol->id - ((const wf_seen_symbol *)b)->symbol->id;
 }
 
-// A reader makes symbols in the order in which it meets them, and terms are sorted by that order. Every symbol is
-// declared where the text alone would lead to another order; otherwise only those with facts.
-static bool must_declare_all(const wf_printer *p) {
-  if (p->symbol_first_in_body) return true;
-  int last = -1;
-  for (int pass = 0; pass < 2; pass++) {
-    for (int i = 0; i < p->symbols.count; i++) {
-      const wf_atom *symbol = p->symbols.items[i];
-      if (has_default_facts(symbol) != (pass == 1)) continue;
-      if (symbol->id < last) return true;
-      last = symbol->id;
-    }
-  }
-  return false;
-}
-
+// A reader makes symbols where it meets them in a shape; those with facts, or first met in an index, are declared.
 static void print_head(wf_text *out, wf_printer *p) {
-  bool all = must_declare_all(p);
   int count = p->symbols.count;
   if (count) qsort(p->symbols.items, (size_t)count, sizeof *p->symbols.items, by_id);
   for (int i = 0; i < count; i++) {
-    const wf_atom *symbol = p->symbols.items[i];
-    if (!all && has_default_facts(symbol)) continue;
-    wf_text_printf(out, "sym %s", symbol->name);
-    if (!has_default_facts(symbol)) wf_text_printf(out, " in [%lld, %lld]", (long long)symbol->low, (long long)symbol->high);
+    const wf_atom *symbol = p->symbols.items[i].symbol;
+    bool usual = symbol->low == 1 && symbol->high == INT64_C(2147483647) && symbol->divisor == 1;
+    if (usual && !p->symbols.items[i].in_body) continue;
+    wf_text_add(out, "sym ");
+    wf_print_name(out, symbol->name);
+    if (!usual) wf_text_printf(out, " in [%lld, %lld]", (long long)symbol->low, (long long)symbol->high);
     if (symbol->divisor != 1) wf_text_printf(out, " %% %lld", (long long)symbol->divisor);
     wf_text_add(out, "\n");
   }

@@ -19,6 +19,16 @@ static bool is_plain(const char *name) {
   return true;
 }
 
+// Words that the grammar does not take as the name of an axis or a symbol.
+static bool is_reserved(const char *name) {
+  static const char *const words[] = {"let", "else", "and", "or", "true", "false", "inf", "nan"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!strcmp(name, words[i])) return true;
+  wf_combiner combiner = 0;
+  while (combiner < WF_COMBINER_COUNT && strcmp(name, wf_combiner_names[combiner])) combiner++;
+  return combiner < WF_COMBINER_COUNT;
+}
+
 void wf_print_name(wf_text *out, const char *name) {
   if (is_plain(name)) { wf_text_add(out, name); return; }
   wf_text_add(out, "\"");
@@ -53,8 +63,8 @@ void wf_print_number(wf_text *out, wf_dtype type, double number) {
 typedef struct symbol_set { wf_printer *printer; WF_VEC(const wf_atom *) list; } symbol_set;
 
 static void add_symbols_of(symbol_set *set, const wf_dim *dim) {
-  const wf_atom **atoms;
-  int count;
+  const wf_atom **atoms = NULL;
+  int count = 0;
   wf_dim_collect(dim, set->printer->arena, &atoms, &count);
   for (int i = 0; i < count; i++) {
     bool known = atoms[i]->kind != WF_ATOM_SYMBOL;
@@ -78,7 +88,7 @@ static bool name_taken(const wf_printer *printer, const symbol_set *symbols, con
 }
 
 static const char *free_name(wf_printer *printer, const symbol_set *symbols, const char *wanted) {
-  const char *base = wanted && is_plain(wanted) ? wanted : "i", *name = base;
+  const char *base = wanted && is_plain(wanted) ? wanted : "i", *name = is_reserved(base) ? wf_arena_printf(printer->arena, "%s_", base) : base;
   for (int number = 1; name_taken(printer, symbols, name); number++) name = wf_arena_printf(printer->arena, "%s_%d", base, number);
   return name;
 }
@@ -86,16 +96,8 @@ static const char *free_name(wf_printer *printer, const symbol_set *symbols, con
 void wf_printer_enter(wf_printer *printer, const wf_atom *const *axes, int count, const wf_expr *const *roots, int root_count) {
   symbol_set symbols = {.printer = printer};
   for (int i = 0; i < root_count; i++) wf_expr_walk(roots[i], visit_symbols, &symbols);
-  int last = printer->axes.count ? printer->axes.items[printer->axes.count - 1].twin->id : -1;
-  for (int i = 0; i < symbols.list.count; i++) last = symbols.list.items[i]->id > last ? symbols.list.items[i]->id : last;
-  bool ordered = true;
   for (int i = 0; i < count; i++) {
-    ordered = ordered && axes[i]->id > last;
-    last = axes[i]->id;
-  }
-  for (int i = 0; i < count; i++) {
-    wf_scope_axis entry = {axes[i], free_name(printer, &symbols, axes[i]->name), axes[i]};
-    if (!ordered) entry.twin = wf_dim_as_atom(wf_dim_axis(axes[i]->as_dim->owner, axes[i]->name, axes[i]->extent));
+    wf_scope_axis entry = {axes[i], free_name(printer, &symbols, axes[i]->name)};
     wf_vec_push(printer->arena, &printer->axes, entry);
   }
 }
@@ -104,7 +106,7 @@ void wf_printer_leave(wf_printer *printer, int count) { printer->axes.count -= c
 
 const char *wf_printer_axis_name(wf_printer *printer, const wf_atom *axis) {
   for (int i = printer->axes.count - 1; i >= 0; i--)
-    if (printer->axes.items[i].axis == axis || printer->axes.items[i].twin == axis) return printer->axes.items[i].name;
+    if (printer->axes.items[i].axis == axis) return printer->axes.items[i].name;
   return axis->name;
 }
 
@@ -114,22 +116,12 @@ static const char *name_atom(void *context, const wf_atom *atom) {
   while (printer->symbol_seen.count <= atom->id) wf_vec_push(printer->arena, &printer->symbol_seen, false);
   if (!printer->symbol_seen.items[atom->id]) {
     printer->symbol_seen.items[atom->id] = true;
-    wf_vec_push(printer->arena, &printer->symbols, atom);
-    printer->symbol_first_in_body |= printer->in_body;
+    wf_vec_push(printer->arena, &printer->symbols, ((wf_seen_symbol){atom, printer->in_body}));
   }
-  return atom->name;
+  return is_plain(atom->name) && !is_reserved(atom->name) ? atom->name : wf_arena_printf(printer->arena, "\"%s\"", atom->name);
 }
 
-void wf_print_dim(wf_printer *printer, const wf_dim *dim) {
-  wf_binding bindings[64];
-  int count = 0;
-  for (int i = 0; i < printer->axes.count && count < 64; i++) {
-    const wf_scope_axis *entry = &printer->axes.items[i];
-    if (entry->twin != entry->axis && wf_dim_mentions(dim, entry->axis)) bindings[count++] = (wf_binding){entry->axis, entry->twin->as_dim};
-  }
-  if (count) dim = wf_dim_substitute(dim, bindings, count);
-  wf_dim_print(printer->out, dim, name_atom, printer);
-}
+void wf_print_dim(wf_printer *printer, const wf_dim *dim) { wf_dim_print(printer->out, dim, name_atom, printer); }
 
 void wf_print_shape(wf_printer *printer, wf_dtype type, int rank, const wf_dim *const *shape) {
   wf_text_add(printer->out, wf_dtype_name(type));
@@ -242,9 +234,8 @@ static void print_const(wf_printer *p, const wf_expr *e, bool known) {
 }
 
 static void print_index(wf_printer *p, const wf_expr *e, level at_least) {
-  bool bare = at_least == LEVEL_OR || wf_dim_as_atom(e->dim) || wf_expr_is_constant(e);
   const wf_atom *atom = wf_dim_as_atom(e->dim);
-  if (atom && atom->kind == WF_ATOM_FLOORDIV) bare = at_least == LEVEL_OR;
+  bool bare = at_least <= LEVEL_ADD || wf_expr_is_constant(e) || (atom && atom->kind != WF_ATOM_FLOORDIV);
   if (!bare) wf_text_add(p->out, "(");
   wf_print_dim(p, e->dim);
   if (!bare) wf_text_add(p->out, ")");

@@ -4,20 +4,18 @@
 #include "ir/expr_internal.h"
 #include "ir/kir.h"
 
-// An axis in scope: the name it is printed by, and the atom that stands for it (a younger twin where the order of ids
-// does not follow the order of declaration, so that terms come out in the order in which a reader would make them).
-typedef struct wf_scope_axis { const wf_atom *axis; const char *name; const wf_atom *twin; } wf_scope_axis;
+typedef struct wf_scope_axis { const wf_atom *axis; const char *name; } wf_scope_axis;   // the name it is printed by
+typedef struct wf_seen_symbol { const wf_atom *symbol; bool in_body; } wf_seen_symbol;
 
 typedef struct wf_printer {
   wf_text *out;
   wf_arena *arena;                      // scratch, lives as long as the printer
   WF_VEC(wf_scope_axis) axes;           // innermost last
-  WF_VEC(const wf_atom *) symbols;      // in the order in which they were printed
+  WF_VEC(wf_seen_symbol) symbols;       // each once; in_body: first met in an index, where a reader makes no symbols
   WF_VEC(bool) symbol_seen;             // by atom id
   const wf_atom *const *reserved;       // symbols whose names no axis and no let may take
   int reserved_count;
   bool in_body;                         // now printing indices, not extents
-  bool symbol_first_in_body;            // some symbol was first met there: the head must declare it
   struct wf_lets *lets;                 // named nodes of the statement being printed
 } wf_printer;
 
