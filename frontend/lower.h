@@ -71,6 +71,7 @@ typedef struct wf_parameter {   // collected while nets and optimizers are appli
 typedef WF_VEC(wf_val) wf_vals;
 
 wf_lower *wf_lower_create(wf_net_model *model, wf_module *module);
+wf_net_model *wf_lower_model(const wf_lower *lower);
 
 // A new empty function; all that follows goes there until wf_lower_end. training: what `training` means inside, and
 // whether `update` takes effect.
