@@ -1,0 +1,16 @@
+// Loads the relocatable x86-64 ELF objects that weft compiles: no linker, no LLVM. The object may call memcpy, memmove and
+// memset of the process and nothing else. Every offset in it is checked: a damaged object is a message, never a crash
+// (though damaged machine code cannot be told: keep a checksum beside the bytes).
+#ifndef WEFT_RUNTIME_LOAD_OBJECT_H
+#define WEFT_RUNTIME_LOAD_OBJECT_H
+#include <stddef.h>
+
+typedef struct wf_object wf_object;
+
+// Copies what it needs from bytes. NULL with a message (always ended by a 0) where the object is damaged, is for another
+// machine, needs a foreign symbol, or memory runs out.
+wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t message_size);
+// The address of a global function, NULL where there is none of that name. Lives as long as the object.
+void *wf_object_symbol(const wf_object *object, const char *name);
+void wf_object_unload(wf_object *object);   // NULL is fine
+#endif
