@@ -1,0 +1,107 @@
+// The road from kernels to bytes. The pipeline is short because the emitter already made vectors and unrolled loops.
+#include "codegen/compile.h"
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include "codegen/emit.h"
+
+static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,"
+                               "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
+enum { CODE_GENERATOR_VERSION = 1 };   // counts changes of the generated code
+
+static void keep_message(LLVMDiagnosticInfoRef info, void *context) {
+  char *text = LLVMGetDiagInfoDescription(info);
+  if (LLVMGetDiagInfoSeverity(info) == LLVMDSError) wf_error(context, WF_NOWHERE, "LLVM: %s", text);
+  LLVMDisposeMessage(text);
+}
+
+static bool run_passes(wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target) {
+  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+  LLVMPassBuilderOptionsSetLoopVectorization(options, 0);
+  LLVMPassBuilderOptionsSetSLPVectorization(options, 0);
+  LLVMPassBuilderOptionsSetLoopUnrolling(options, 0);
+  LLVMErrorRef error = LLVMRunPasses(unit, pipeline, target->machine, options);
+  LLVMDisposePassBuilderOptions(options);
+  if (!error) return true;
+  char *text = LLVMGetErrorMessage(error);
+  wf_error(diag, WF_NOWHERE, "LLVM passes: %s", text);
+  LLVMDisposeErrorMessage(text);
+  return false;
+}
+
+static void take(wf_arena *arena, const char *bytes, size_t size, wf_code *out) {
+  char *copy = wf_arena_alloc(arena, size + 1);
+  memcpy(copy, bytes, size);
+  *out = (wf_code){copy, size};
+}
+
+static bool write_text(wf_arena *arena, LLVMModuleRef unit, wf_code *out) {
+  char *text = LLVMPrintModuleToString(unit);
+  take(arena, text, strlen(text), out);
+  LLVMDisposeMessage(text);
+  return true;
+}
+
+static bool write_machine_code(wf_arena *arena, wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target, LLVMCodeGenFileType type, wf_code *out) {
+  char *message = NULL;
+  LLVMMemoryBufferRef buffer;
+  if (LLVMTargetMachineEmitToMemoryBuffer(target->machine, unit, type, &message, &buffer)) {
+    wf_error(diag, WF_NOWHERE, "LLVM: %s", message);
+    LLVMDisposeMessage(message);
+    return false;
+  }
+  take(arena, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), out);
+  LLVMDisposeMemoryBuffer(buffer);
+  return true;
+}
+
+static bool verify_unit(wf_diag *diag, LLVMModuleRef unit) {
+  char *message = NULL;
+  bool bad = LLVMVerifyModule(unit, LLVMReturnStatusAction, &message);
+  if (bad) wf_error(diag, WF_NOWHERE, "the code generator made LLVM IR that is wrong (a bug of weft): %s", message);
+  LLVMDisposeMessage(message);
+  return !bad;
+}
+
+static bool emit_all(LLVMContextRef context, LLVMModuleRef unit, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+                     const wf_atom *const *symbols, int symbol_count) {
+  for (int i = 0; i < count; i++) {
+    wf_emitted_kernel emitted;
+    if (!wf_emit_kernel(kernels[i].kernel, target, context, unit, kernels[i].entry, symbols, symbol_count, kernels[i].distinct, &emitted)) return false;
+    kernels[i].tasks = emitted.tasks;
+    kernels[i].scratch_bytes = emitted.scratch_bytes;
+  }
+  return true;
+}
+
+static bool finish(wf_arena *arena, wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target, wf_code_form form, wf_code *out) {
+  if (!verify_unit(diag, unit)) return false;
+  if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit, out);
+  if (!run_passes(diag, unit, target)) return false;
+  if (form == WF_CODE_LLVM) return write_text(arena, unit, out);
+  return write_machine_code(arena, diag, unit, target, form == WF_CODE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, out);
+}
+
+bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+                        const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out) {
+  *out = (wf_code){0};
+  int errors = diag->errors;
+  LLVMContextRef context = LLVMContextCreate();
+  LLVMContextSetDiagnosticHandler(context, keep_message, diag);
+  LLVMModuleRef unit = LLVMModuleCreateWithNameInContext("weft", context);
+  LLVMSetTarget(unit, target->triple);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(target->machine);
+  LLVMSetModuleDataLayout(unit, layout);
+  LLVMDisposeTargetData(layout);
+  bool good = emit_all(context, unit, target, kernels, count, symbols, symbol_count) && finish(arena, diag, unit, target, form, out);
+  LLVMDisposeModule(unit);
+  LLVMContextDispose(context);
+  return good && diag->errors == errors;
+}
+
+const char *wf_compile_version(wf_arena *arena, const wf_target_host *target) {
+  unsigned major, minor, patch;
+  LLVMGetVersion(&major, &minor, &patch);
+  return wf_arena_printf(arena, "%s %s %s LLVM %u.%u.%u weft %s.%d %s", target->triple, target->cpu, target->features, major, minor, patch,
+                         WEFT_VERSION, CODE_GENERATOR_VERSION, pipeline);
+}

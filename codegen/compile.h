@@ -1,0 +1,29 @@
+// Kernels to host code: LLVM IR, a light pass pipeline, and an object, assembly or LLVM text. No JIT: objects are loaded by
+// runtime/load_object.h, here as in standalone programs.
+#ifndef WEFT_CODEGEN_COMPILE_H
+#define WEFT_CODEGEN_COMPILE_H
+#include "codegen/target_host.h"
+#include "ir/kir.h"
+
+typedef enum wf_code_form { WF_CODE_OBJECT, WF_CODE_ASSEMBLY, WF_CODE_LLVM, WF_CODE_LLVM_RAW } wf_code_form;   // RAW: before any pass
+
+typedef struct wf_compile_kernel {
+  const wf_kernel *kernel;
+  const char *entry;            // symbol of its entry function
+  const bool *distinct;         // by parameter: no other parameter of any launch shares its storage; NULL: unknown
+  const wf_dim *tasks, *scratch_bytes;   // out: formulas of a launch
+} wf_compile_kernel;
+
+typedef struct wf_code { char *bytes; size_t size; } wf_code;   // bytes end with a 0 that size does not count; in the arena
+
+// One unit of code that holds all kernels. symbols: the order of the symbols argument of the entries (the program's). False with an
+// error in diag. Compiles in the calling thread; one target serves one thread.
+bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+                        const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out);
+
+// Equal keys: the same machine code serves both kernels. Covers structure, the places of the symbols and what is known of them,
+// and distinct parameters.
+const char *wf_compile_key(wf_arena *arena, const wf_compile_kernel *kernel, const wf_atom *const *symbols, int symbol_count);
+// What a cache of objects must add to its keys: target, LLVM's and the code generator's version.
+const char *wf_compile_version(wf_arena *arena, const wf_target_host *target);
+#endif

@@ -1,0 +1,207 @@
+// Dims as i64 values and addresses. Terms are added in the order of the loops that they depend on, so that LICM finds
+// each partial sum that is invariant in an inner loop.
+#include "codegen/emit.h"
+
+enum { MAX_TERMS = 256 };
+
+wf_axis_state *wf_axis_of(wf_emit *e, const wf_atom *atom) {
+  if (atom->id >= e->axis_capacity) {
+    int capacity = atom->id + 64;
+    wf_axis_state *grown = WF_NEW_ARRAY(e->arena, wf_axis_state, capacity);
+    if (e->axis_capacity) memcpy(grown, e->axes, sizeof *grown * (size_t)e->axis_capacity);
+    e->axes = grown;
+    e->axis_capacity = capacity;
+  }
+  return &e->axes[atom->id];
+}
+
+void wf_bind_axis(wf_emit *e, const wf_atom *atom, wf_axis_state state) { *wf_axis_of(e, atom) = state; }
+
+bool wf_proved_nonnegative(wf_emit *e, const wf_dim *dim) {
+  intptr_t known = (intptr_t)wf_pointer_map_get(&e->proofs, dim);
+  if (!known) {
+    known = 1 + (wf_dim_prove_nonnegative(dim, e->arena, NULL) == WF_PROVED);
+    wf_pointer_map_set(&e->proofs, e->arena, dim, (void *)known);
+  }
+  return known == 2;
+}
+
+static void collect_constants(wf_emit *e, const wf_dim *dim, wf_binding *bindings, int *count) {
+  for (int t = 0; t < dim->term_count; t++)
+    for (int f = 0; f < dim->terms[t].factor_count; f++) {
+      const wf_atom *atom = dim->terms[t].factors[f];
+      if (atom->kind == WF_ATOM_FLOORDIV) {
+        collect_constants(e, atom->numerator, bindings, count);
+        collect_constants(e, atom->denominator, bindings, count);
+      } else if (atom->kind == WF_ATOM_AXIS && wf_axis_of(e, atom)->kind == WF_AXIS_CONSTANT && *count < MAX_TERMS) {
+        bool known = false;
+        for (int i = 0; i < *count; i++) known |= bindings[i].atom == atom;
+        if (!known) bindings[(*count)++] = (wf_binding){atom, wf_dim_const(dim->owner, wf_axis_of(e, atom)->constant)};
+      }
+    }
+}
+
+const wf_dim *wf_specialise(wf_emit *e, const wf_dim *dim) {
+  wf_binding bindings[MAX_TERMS];
+  int count = 0;
+  collect_constants(e, dim, bindings, &count);
+  return count ? wf_dim_substitute(dim, bindings, count) : dim;
+}
+
+static int dim_depth(wf_emit *e, const wf_dim *dim);
+
+static int atom_depth(wf_emit *e, const wf_atom *atom) {
+  if (atom->kind == WF_ATOM_SYMBOL) return 0;
+  if (atom->kind == WF_ATOM_AXIS) return wf_axis_of(e, atom)->depth;
+  int a = dim_depth(e, atom->numerator), b = dim_depth(e, atom->denominator);
+  return a > b ? a : b;
+}
+
+static int term_depth(wf_emit *e, const wf_term *term) {
+  int depth = term->factor_count ? 0 : 1 << 20;   // the constant goes last: it fits an address's displacement
+  bool only_constants = true;
+  for (int f = 0; f < term->factor_count; f++) {
+    int of = atom_depth(e, term->factors[f]);
+    if (of > depth) depth = of;
+    only_constants &= term->factors[f]->kind == WF_ATOM_AXIS && wf_axis_of(e, term->factors[f])->kind == WF_AXIS_CONSTANT;
+  }
+  return only_constants ? 1 << 20 : depth;
+}
+
+static int dim_depth(wf_emit *e, const wf_dim *dim) {
+  int depth = 0;
+  for (int t = 0; t < dim->term_count; t++)
+    for (int f = 0; f < dim->terms[t].factor_count; f++) {
+      int of = atom_depth(e, dim->terms[t].factors[f]);
+      if (of > depth) depth = of;
+    }
+  return depth;
+}
+
+// The terms in order of depth, stable.
+static int sorted_terms(wf_emit *e, const wf_dim *dim, const wf_term ***out, int **out_depths) {
+  const wf_term **terms = WF_NEW_ARRAY(e->arena, const wf_term *, dim->term_count);
+  int *depths = WF_NEW_ARRAY(e->arena, int, dim->term_count);
+  for (int t = 0; t < dim->term_count; t++) {
+    int depth = term_depth(e, &dim->terms[t]), at = t;
+    for (; at > 0 && depths[at - 1] > depth; at--) terms[at] = terms[at - 1], depths[at] = depths[at - 1];
+    terms[at] = &dim->terms[t];
+    depths[at] = depth;
+  }
+  *out = terms;
+  *out_depths = depths;
+  return dim->term_count;
+}
+
+static bool fits_i32(const wf_dim *dim) {
+  wf_interval range = wf_dim_range(dim);
+  return range.low >= 0 && range.high <= INT32_MAX;
+}
+
+// Floor semantics; unsigned where the range proves it non-negative, in 32 bits where it fits.
+static wf_llvm emit_floordiv(wf_emit *e, const wf_atom *atom) {
+  wf_llvm a = wf_emit_dim(e, atom->numerator), d = wf_emit_dim(e, atom->denominator);
+  if (fits_i32(atom->numerator) && fits_i32(atom->denominator)) {
+    wf_llvm quotient = wf_binary(e, LLVMUDiv, wf_convert(e, LLVMTrunc, a, e->i32), wf_convert(e, LLVMTrunc, d, e->i32));
+    return wf_convert(e, LLVMZExt, quotient, e->i64);
+  }
+  if (wf_dim_range(atom->numerator).low >= 0 || wf_proved_nonnegative(e, atom->numerator)) return wf_binary(e, LLVMUDiv, a, d);
+  wf_llvm quotient = wf_binary(e, LLVMSDiv, a, d);
+  wf_llvm rest = wf_binary(e, LLVMSub, a, wf_binary(e, LLVMMul, quotient, d));
+  wf_llvm below = wf_icmp(e, LLVMIntSLT, rest, wf_int_like(e, rest, 0));
+  return wf_binary(e, LLVMAdd, quotient, wf_convert(e, LLVMSExt, below, e->i64));
+}
+
+static wf_llvm emit_symbol(wf_emit *e, const wf_atom *atom) {
+  wf_axis_state *state = wf_axis_of(e, atom);
+  if (state->kind == WF_AXIS_VALUE) return state->value;
+  if (!e->failed) wf_error(e->module->diag, e->kernel->loc, "kernel %s uses symbol %s, which the program does not bind", e->kernel->name, atom->name);
+  e->failed = true;
+  return wf_i64(e, 1);
+}
+
+static wf_llvm emit_atom(wf_emit *e, const wf_atom *atom) {
+  if (atom->kind == WF_ATOM_FLOORDIV) return emit_floordiv(e, atom);
+  if (atom->kind == WF_ATOM_SYMBOL) return emit_symbol(e, atom);
+  wf_axis_state *state = wf_axis_of(e, atom);
+  switch (state->kind) {
+    case WF_AXIS_VALUE: return state->value;
+    case WF_AXIS_CONSTANT: return wf_i64(e, state->constant);
+    case WF_AXIS_LANE: return wf_lane_numbers(e, e->i64, e->lanes, 1);
+    case WF_AXIS_UNBOUND: break;
+  }
+  if (!e->failed) wf_error(e->module->diag, e->kernel->loc, "kernel %s reads axis %s outside its loop", e->kernel->name, atom->name);
+  e->failed = true;
+  return wf_i64(e, 0);
+}
+
+static wf_llvm emit_term(wf_emit *e, const wf_term *term) {
+  wf_llvm product = NULL;
+  int64_t coefficient = term->coefficient;
+  for (int f = 0; f < term->factor_count; f++) {
+    const wf_atom *atom = term->factors[f];
+    if (atom->kind == WF_ATOM_AXIS && wf_axis_of(e, atom)->kind == WF_AXIS_CONSTANT) {
+      coefficient *= wf_axis_of(e, atom)->constant;
+      continue;
+    }
+    wf_llvm value = emit_atom(e, atom);
+    product = product ? wf_mul_nsw(e, product, value) : value;
+  }
+  if (!product || coefficient == 0) return wf_i64(e, coefficient);
+  return coefficient == 1 ? product : wf_mul_nsw(e, product, wf_int_like(e, product, coefficient));
+}
+
+wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim) {
+  const wf_dim *coefficient, *rest;
+  if (e->lane_axis && dim->term_count > 1 && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && coefficient->term_count) {
+    wf_llvm lanes = wf_lane_numbers(e, e->i64, e->lanes, 1), scale = wf_emit_dim(e, coefficient);
+    if (!wf_dim_equals_const(coefficient, 1)) lanes = wf_mul_nsw(e, lanes, scale);
+    return wf_add_nsw(e, wf_splat(e, wf_emit_dim(e, rest), e->lanes), lanes);
+  }
+  const wf_term **terms;
+  int *depths, count = sorted_terms(e, dim, &terms, &depths);
+  wf_llvm sum = NULL;
+  for (int t = 0; t < count; t++) {
+    wf_llvm value = emit_term(e, terms[t]);
+    sum = sum ? wf_add_nsw(e, sum, value) : value;
+  }
+  return sum ? sum : wf_i64(e, 0);
+}
+
+// One getelementptr a loop depth: base + outer terms, + inner terms, + constant.
+wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_dim *offset) {
+  const wf_term **terms;
+  int *depths, count = sorted_terms(e, offset, &terms, &depths);
+  wf_llvm pointer = base;
+  for (int t = 0; t < count;) {
+    wf_llvm sum = NULL;
+    for (int depth = depths[t]; t < count && depths[t] == depth; t++) {
+      wf_llvm value = emit_term(e, terms[t]);
+      sum = sum ? wf_add_nsw(e, sum, value) : value;
+    }
+    if (LLVMIsAConstantInt(sum) && LLVMConstIntGetSExtValue(sum) == 0) continue;
+    pointer = LLVMBuildGEP2(e->builder, element, pointer, &sum, 1, "");
+  }
+  return pointer;
+}
+
+// lane >= -rest, or lane <= rest, in 32 bits: the scalar is clamped to what lane numbers can tell apart.
+static wf_llvm emit_lane_bound(wf_emit *e, const wf_dim *rest, bool rising) {
+  wf_llvm bound = wf_emit_dim(e, rising ? wf_dim_scale(rest, -1) : rest);
+  bound = wf_intrinsic_like2(e, "llvm.smax", bound, wf_i64(e, -1));
+  bound = wf_intrinsic_like2(e, "llvm.smin", bound, wf_i64(e, e->lanes));
+  bound = wf_splat(e, wf_convert(e, LLVMTrunc, bound, e->i32), e->lanes);
+  return wf_icmp(e, rising ? LLVMIntSGE : LLVMIntSLE, wf_lane_numbers(e, e->i32, e->lanes, 1), bound);
+}
+
+wf_llvm wf_emit_nonnegative(wf_emit *e, const wf_dim *dim) {
+  const wf_dim *coefficient, *rest;
+  int64_t step;
+  if (e->lane_axis && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && wf_dim_is_const(coefficient, &step) &&
+      (step == 1 || step == -1))
+    return emit_lane_bound(e, rest, step == 1);
+  wf_llvm value = wf_emit_dim(e, dim);
+  wf_interval range = wf_dim_range(dim);
+  if (wf_lanes_of(value) && range.low >= INT32_MIN && range.high <= INT32_MAX) value = wf_convert(e, LLVMTrunc, value, e->i32);
+  return wf_icmp(e, LLVMIntSGE, value, wf_int_like(e, value, 0));
+}
