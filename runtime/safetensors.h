@@ -27,7 +27,6 @@ const weft_stored_tensor *weft_safetensors_find(const weft_safetensors *file, co
 // `to` has room for tensor->bytes.
 weft_status *weft_safetensors_read(const weft_safetensors *file, const weft_stored_tensor *tensor, void *to);
 
-typedef struct weft_named_tensor { const char *name; weft_tensor tensor; } weft_named_tensor;
 // Replaces the file at `path` as a whole (file.h). metadata: object of strings, borrowed, may be NULL.
 weft_status *weft_safetensors_write(const char *path, const weft_named_tensor *tensors, int count, const json_t *metadata);
 

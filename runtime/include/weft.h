@@ -49,6 +49,8 @@ typedef struct weft_tensor {
   void *data;
 } weft_tensor;
 
+typedef struct weft_named_tensor { const char *name; weft_tensor tensor; } weft_named_tensor;
+
 int64_t weft_tensor_elements(const weft_tensor *tensor);
 size_t weft_tensor_bytes(const weft_tensor *tensor);
 

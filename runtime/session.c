@@ -1,0 +1,403 @@
+#include "runtime/session.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "runtime/data/dataset.h"
+#include "runtime/formula.h"
+#include "runtime/memory.h"
+#include "runtime/session_internal.h"
+
+const wf_program *weft_session_program(const weft_session *session) { return session->program; }
+int weft_session_threads(const weft_session *session) { return weft_pool_threads(session->pool); }
+
+int weft_session_plan(const weft_session *session, const char *name) {
+  for (int i = 0; i < session->program->plan_count; i++)
+    if (strcmp(session->program->plans[i].name, name) == 0) return i;
+  return -1;
+}
+
+// ---- values -------------------------------------------------------------------------------------------------------
+
+int weft_session_value_count(const weft_session *session) { return session->value_count; }
+weft_value *weft_session_value(weft_session *session, int index) { return &session->values[index]; }
+
+weft_value *weft_session_find_value(weft_session *session, const char *name) {
+  for (int i = 0; i < session->value_count; i++)
+    if (strcmp(session->values[i].name, name) == 0) return &session->values[i];
+  return NULL;
+}
+
+void weft_session_set_scalars(weft_session *session, int64_t step, int64_t seed, int64_t total) {
+  session->scalars[WEFT_SCALAR_STEP] = step;
+  session->scalars[WEFT_SCALAR_SEED] = seed;
+  session->scalars[WEFT_SCALAR_TOTAL] = total;
+}
+
+static weft_status *broken(const wf_plan *plan, const wf_plan_buffer *buffer, const char *what) {
+  return weft_fail(WEFT_INTERNAL, "plan '%s', buffer '%s': %s", plan->name, buffer->name ? buffer->name : "?", what);
+}
+
+static bool is_constant(const wf_formula *formula) {
+  for (int i = 0; i < formula->count; i++)
+    if (formula->code[i].op == WF_F_SYMBOL) return false;
+  return true;
+}
+
+static weft_status *value_shape(const wf_plan *plan, const wf_plan_buffer *buffer, weft_tensor *out) {
+  *out = (weft_tensor){.dtype = (weft_dtype)buffer->dtype, .rank = buffer->rank};
+  int64_t bytes;
+  if (buffer->rank > WEFT_MAX_RANK) return broken(plan, buffer, "more than 8 axes");
+  if (buffer->order) return broken(plan, buffer, "parameters and states are row-major");
+  for (int i = 0; i < buffer->rank; i++)
+    if (!is_constant(&buffer->extents[i])) return broken(plan, buffer, "the extent of a parameter or state cannot be a run-time value");
+  TRY(weft_buffer_extents(buffer, NULL, out->extents));
+  if (!weft_shape_bytes(buffer->dtype, out->rank, out->extents, &bytes)) return broken(plan, buffer, "too large");
+  return NULL;
+}
+
+// The value of a PARAM or STATE buffer, made where it is met first; plans must agree on its shape.
+static weft_status *intern_value(weft_session *session, const wf_plan *plan, const wf_plan_buffer *buffer, int *out_index) {
+  weft_tensor shape = {0};
+  TRY(value_shape(plan, buffer, &shape));
+  weft_value *value = weft_session_find_value(session, buffer->name);
+  if (value) {
+    *out_index = (int)(value - session->values);
+    if (value->tensor.dtype == shape.dtype && value->tensor.rank == shape.rank &&
+        memcmp(value->tensor.extents, shape.extents, sizeof shape.extents) == 0)
+      return NULL;
+    return broken(plan, buffer, "two plans give it different shapes");
+  }
+  value = &session->values[session->value_count];
+  TRY(weft_copy_text(buffer->name, &value->name));
+  *out_index = session->value_count++;
+  value->state = buffer->role == WF_BUFFER_STATE;
+  value->tensor = shape;
+  size_t bytes = weft_tensor_bytes(&shape);
+  TRY(weft_context(weft_allocate_aligned(bytes, &value->tensor.data), "'%s'", buffer->name));
+  memset(value->tensor.data, 0, bytes);
+  return NULL;
+}
+
+// ---- plans: storage groups ----------------------------------------------------------------------------------------
+
+static weft_status *find_roots(const wf_plan *plan, int *roots) {
+  for (int i = 0; i < plan->buffer_count; i++) {
+    int root = i;
+    for (int hops = 0; plan->buffers[root].alias >= 0; hops++) {
+      root = plan->buffers[root].alias;
+      if (root >= plan->buffer_count || hops > plan->buffer_count) return broken(plan, &plan->buffers[i], "a damaged alias");
+    }
+    roots[i] = root;
+  }
+  return NULL;
+}
+
+// Adds what buffer `i` asks of its group's home. The strongest claim wins: value, output, input, then the arena.
+static weft_status *join_group(weft_session *session, const wf_plan *plan, int i, bool shared, weft_group *group) {
+  const wf_plan_buffer *buffer = &plan->buffers[i];
+  int value = 0;
+  switch (buffer->role) {
+  case WF_BUFFER_PARAM:
+  case WF_BUFFER_STATE:
+    TRY(intern_value(session, plan, buffer, &value));
+    if (group->home == WEFT_HOME_VALUE && group->value != value) return broken(plan, buffer, "shares the storage of another value");
+    group->home = WEFT_HOME_VALUE;
+    group->value = value;
+    return NULL;
+  case WF_BUFFER_OUTPUT:
+    if (group->home != WEFT_HOME_VALUE) group->home = WEFT_HOME_OWNED;
+    return NULL;
+  case WF_BUFFER_INPUT:
+    // The caller's memory is used as it is where no other buffer may write to it.
+    if (group->home == WEFT_HOME_ARENA) group->home = shared ? WEFT_HOME_OWNED : WEFT_HOME_CALLER;
+    return NULL;
+  case WF_BUFFER_CONST:
+    if (shared) return broken(plan, buffer, "shares the storage of a constant");
+    group->home = WEFT_HOME_CONST;
+    group->constant = i;
+    return NULL;
+  case WF_BUFFER_STEP:
+  case WF_BUFFER_SEED:
+  case WF_BUFFER_TOTAL:
+    if (shared || buffer->dtype != WF_I64 || buffer->rank != 0) return broken(plan, buffer, "step, seed and total are i64 scalars of their own");
+    group->home = WEFT_HOME_SCALAR;
+    group->scalar = buffer->role == WF_BUFFER_STEP ? WEFT_SCALAR_STEP : buffer->role == WF_BUFFER_SEED ? WEFT_SCALAR_SEED : WEFT_SCALAR_TOTAL;
+    return NULL;
+  case WF_BUFFER_TEMP:
+    if (buffer->first_step < group->first) group->first = buffer->first_step;
+    if (buffer->last_step > group->last) group->last = buffer->last_step;
+    return NULL;
+  }
+  return broken(plan, buffer, "an unknown role");
+}
+
+static weft_status *form_groups(weft_session *session, const wf_plan *plan, weft_plan_state *state) {
+  TRY(find_roots(plan, state->roots));
+  for (int i = 0; i < plan->buffer_count; i++) state->groups[i] = (weft_group){.first = plan->step_count, .last = -1};
+  int *members = NULL;
+  TRY(weft_allocate((size_t)plan->buffer_count, sizeof *members, &members));
+  for (int i = 0; i < plan->buffer_count; i++) members[state->roots[i]]++;
+  weft_status *failed = NULL;
+  for (int i = 0; i < plan->buffer_count && !failed; i++)
+    failed = join_group(session, plan, i, members[state->roots[i]] > 1, &state->groups[state->roots[i]]);
+  free(members);
+  return failed;
+}
+
+// Constants are copied once, so that kernels may count on the alignment.
+static weft_status *copy_constants(weft_session *session, const wf_plan *plan, weft_plan_state *state) {
+  for (int i = 0; i < plan->buffer_count; i++) {
+    const wf_plan_buffer *buffer = &plan->buffers[i];
+    if (buffer->role != WF_BUFFER_CONST) continue;
+    if (!buffer->data || !is_constant(&buffer->elements)) return broken(plan, buffer, "a constant without data");
+    int64_t elements;
+    TRY(weft_formula_checked(&buffer->elements, NULL, &elements));
+    size_t bytes = (size_t)elements * (size_t)wf_dtype_bytes(buffer->dtype);
+    TRY(weft_allocate_aligned(bytes, &state->constants[i]));
+    memcpy(state->constants[i], buffer->data, bytes);
+    session->constant_bytes += bytes;
+  }
+  return NULL;
+}
+
+// ---- plans: steps ---------------------------------------------------------------------------------------------------
+
+static weft_status *broken_step(const wf_plan *plan, int step, const char *what) {
+  return weft_fail(WEFT_INTERNAL, "plan '%s', step %d: %s", plan->name, step, what);
+}
+
+static weft_status *check_step(const weft_session *session, const wf_plan *plan, int i, int end) {
+  static const int least_args[] = {[WF_STEP_LAUNCH] = 0, [WF_STEP_COPY] = 2, [WF_STEP_ZERO] = 1, [WF_STEP_SORT] = 3, [WF_STEP_LOOP] = 0};
+  const wf_program *program = session->program;
+  const wf_plan_step *step = &plan->steps[i];
+  if ((unsigned)step->kind > WF_STEP_LOOP) return broken_step(plan, i, "an unknown kind");
+  if (step->arg_count < least_args[step->kind]) return broken_step(plan, i, "too few arguments");
+  for (int a = 0; a < step->arg_count; a++)
+    if (step->args[a] >= plan->buffer_count || (step->args[a] < 0 && (step->kind != WF_STEP_SORT || a > 1)))
+      return broken_step(plan, i, "an argument that is no buffer");
+  if (step->kind == WF_STEP_LAUNCH) {
+    if (step->kernel < 0 || step->kernel >= program->kernel_count) return broken_step(plan, i, "no such kernel");
+    if (!program->kernels[step->kernel].function)
+      return weft_fail(WEFT_INTERNAL, "kernel '%s' has no machine code", program->kernels[step->kernel].name);
+  }
+  if (step->kind == WF_STEP_LOOP && (step->symbol < 0 || step->symbol >= program->symbol_count || step->body_count < 0 || i + step->body_count >= end))
+    return broken_step(plan, i, "a damaged loop");
+  return NULL;
+}
+
+// Checks [begin, end), loops inside it, and marks loop counters.
+static weft_status *check_steps(const weft_session *session, const wf_plan *plan, int begin, int end, int depth, weft_plan_state *state) {
+  if (depth > 16) return broken_step(plan, begin, "loops nested too deep");
+  for (int i = begin; i < end; i++) {
+    const wf_plan_step *step = &plan->steps[i];
+    TRY(check_step(session, plan, i, end));
+    if (step->kind != WF_STEP_LOOP) continue;
+    state->counters[step->symbol] = true;
+    TRY(check_steps(session, plan, i + 1, i + 1 + step->body_count, depth + 1, state));
+    i += step->body_count;
+  }
+  return NULL;
+}
+
+static weft_status *use_formula(const weft_session *session, const wf_plan *plan, const wf_formula *formula, bool optional, weft_plan_state *state) {
+  if (optional && formula->count == 0) return NULL;
+  if (!weft_formula_valid(formula, session->program->symbol_count)) return weft_fail(WEFT_INTERNAL, "plan '%s': a damaged formula", plan->name);
+  for (int i = 0; i < formula->count; i++)
+    if (formula->code[i].op == WF_F_SYMBOL) state->needed[formula->code[i].value] = true;
+  return NULL;
+}
+
+// Checks every formula of the plan and marks the symbols they need.
+static weft_status *use_formulas(const weft_session *session, const wf_plan *plan, weft_plan_state *state) {
+  for (int i = 0; i < plan->buffer_count; i++) {
+    TRY(use_formula(session, plan, &plan->buffers[i].elements, false, state));
+    for (int a = 0; a < plan->buffers[i].rank; a++) TRY(use_formula(session, plan, &plan->buffers[i].extents[a], false, state));
+  }
+  for (int i = 0; i < plan->step_count; i++) {
+    const wf_plan_step *step = &plan->steps[i];
+    if (step->kind == WF_STEP_LOOP) TRY(use_formula(session, plan, &step->trip, false, state));
+    if (step->kind == WF_STEP_COPY) {
+      TRY(use_formula(session, plan, &step->to_offset, true, state));
+      TRY(use_formula(session, plan, &step->from_offset, true, state));
+      TRY(use_formula(session, plan, &step->count, true, state));
+    }
+    if (step->kind != WF_STEP_LAUNCH) continue;
+    const wf_plan_kernel *kernel = &session->program->kernels[step->kernel];
+    TRY(use_formula(session, plan, &kernel->tasks, false, state));
+    TRY(use_formula(session, plan, &kernel->scratch_bytes, true, state));
+    TRY(use_formula(session, plan, &kernel->flops, true, state));
+    TRY(use_formula(session, plan, &kernel->bytes, true, state));
+  }
+  return NULL;
+}
+
+static weft_status *prepare_plan(weft_session *session, const wf_plan *plan, weft_plan_state *state) {
+  size_t buffers = (size_t)plan->buffer_count, symbols = (size_t)session->program->symbol_count;
+  int longest = 0;
+  for (int i = 0; i < plan->step_count; i++)
+    if (plan->steps[i].arg_count > longest) longest = plan->steps[i].arg_count;
+  TRY(weft_allocate(buffers, sizeof *state->roots, &state->roots));
+  TRY(weft_allocate(buffers, sizeof *state->groups, &state->groups));
+  TRY(weft_allocate(buffers, sizeof *state->constants, &state->constants));
+  TRY(weft_allocate(symbols, sizeof *state->needed, &state->needed));
+  TRY(weft_allocate(symbols, sizeof *state->counters, &state->counters));
+  TRY(weft_allocate((size_t)longest, sizeof *state->args, &state->args));
+  TRY(check_steps(session, plan, 0, plan->step_count, 0, state));
+  TRY(use_formulas(session, plan, state));
+  TRY(form_groups(session, plan, state));
+  return copy_constants(session, plan, state);
+}
+
+// ---- life -----------------------------------------------------------------------------------------------------------
+
+// "ranges": {"label": 10} in the program's metadata.
+static weft_status *read_ranges(weft_session *session) {
+  const char *text = session->program->metadata, *key;
+  json_t *metadata = text ? json_loads(text, 0, NULL) : NULL, *bound;
+  json_t *ranges = json_object_get(metadata, "ranges");
+  weft_status *failed = weft_allocate(json_object_size(ranges), sizeof *session->ranges, &session->ranges);
+  if (!failed) {
+    json_object_foreach(ranges, key, bound) {
+      if (failed) break;
+      weft_range *range = &session->ranges[session->range_count];
+      range->bound = json_integer_value(bound);
+      failed = weft_copy_text(key, &range->input);
+      if (!failed) session->range_count++;
+    }
+  }
+  json_decref(metadata);
+  return failed;
+}
+
+static weft_status *prepare(weft_session *session, const weft_session_options *options) {
+  const wf_program *program = session->program;
+  size_t values = 0, threads;
+  for (int i = 0; i < program->plan_count; i++) values += (size_t)program->plans[i].buffer_count;
+  TRY(weft_pool_create(options->threads, &session->pool));
+  threads = (size_t)weft_pool_threads(session->pool);
+  TRY(weft_allocate(threads, sizeof *session->scratch, &session->scratch));
+  TRY(weft_allocate((size_t)program->plan_count, sizeof *session->plans, &session->plans));
+  TRY(weft_allocate(values, sizeof *session->values, &session->values));
+  void *scalars = NULL;
+  TRY(weft_allocate_aligned(24 * sizeof *session->scalars, &scalars));
+  session->scalars = scalars;
+  memset(scalars, 0, 24 * sizeof *session->scalars);
+  session->profile = options->profile;
+  size_t rows = (size_t)program->plan_count * (size_t)program->kernel_count;
+  TRY(weft_allocate(rows, sizeof *session->rows, &session->rows));
+  TRY(weft_allocate(rows, sizeof *session->report, &session->report));
+  TRY(read_ranges(session));
+  for (int i = 0; i < program->plan_count; i++) TRY(prepare_plan(session, &program->plans[i], &session->plans[i]));
+  return NULL;
+}
+
+weft_status *weft_session_create(const wf_program *program, const weft_session_options *options, weft_session **out) {
+  *out = NULL;
+  weft_session *session = NULL;
+  TRY(weft_allocate(1, sizeof *session, &session));
+  session->program = program;
+  weft_status *failed = prepare(session, options);
+  if (failed) weft_session_destroy(session);
+  else *out = session;
+  return failed;
+}
+
+static void destroy_plan(const wf_plan *plan, weft_plan_state *state) {
+  for (int i = 0; i < WEFT_BINDINGS; i++) weft_binding_destroy(state->bindings[i]);
+  for (int i = 0; state->constants && i < plan->buffer_count; i++) free(state->constants[i]);
+  free(state->constants);
+  free(state->roots);
+  free(state->groups);
+  free(state->needed);
+  free(state->counters);
+  free(state->args);
+}
+
+void weft_session_destroy(weft_session *session) {
+  if (!session) return;
+  for (int i = 0; session->plans && i < session->program->plan_count; i++) destroy_plan(&session->program->plans[i], &session->plans[i]);
+  for (int i = 0; i < session->value_count; i++) {
+    free(session->values[i].name);
+    free(session->values[i].tensor.data);
+  }
+  for (int i = 0; session->scratch && i < weft_pool_threads(session->pool); i++) free(session->scratch[i]);
+  for (int i = 0; i < session->range_count; i++) free(session->ranges[i].input);
+  weft_pool_destroy(session->pool);
+  free(session->plans);
+  free(session->values);
+  free(session->scalars);
+  free(session->arena);
+  free(session->scratch);
+  free(session->ranges);
+  free(session->rows);
+  free(session->report);
+  free(session);
+}
+
+// ---- looking --------------------------------------------------------------------------------------------------------
+
+int weft_session_input_count(const weft_session *session, int plan) {
+  int count = 0;
+  for (int i = 0; i < session->program->plans[plan].buffer_count; i++)
+    count += session->program->plans[plan].buffers[i].role == WF_BUFFER_INPUT;
+  return count;
+}
+
+const wf_plan_buffer *weft_session_input(const weft_session *session, int plan, int index) {
+  const wf_plan *p = &session->program->plans[plan];
+  for (int i = 0; i < p->buffer_count; i++)
+    if (p->buffers[i].role == WF_BUFFER_INPUT && index-- == 0) return &p->buffers[i];
+  return NULL;
+}
+
+int64_t weft_session_input_range(const weft_session *session, const char *input) {
+  for (int i = 0; i < session->range_count; i++)
+    if (strcmp(session->ranges[i].input, input) == 0) return session->ranges[i].bound;
+  return 0;
+}
+
+weft_status *weft_session_output(weft_session *session, int plan, const char *name, weft_tensor *out) {
+  const wf_plan *p = &session->program->plans[plan];
+  const weft_binding *binding = session->plans[plan].bindings[0];
+  *out = (weft_tensor){0};
+  for (int i = 0; i < p->buffer_count; i++) {
+    const wf_plan_buffer *buffer = &p->buffers[i];
+    if (buffer->role != WF_BUFFER_OUTPUT || strcmp(buffer->name, name) != 0) continue;
+    if (!binding) return weft_fail(WEFT_BAD_INPUT, "plan '%s' has not run yet", p->name);
+    out->dtype = (weft_dtype)buffer->dtype;
+    out->rank = buffer->rank;
+    out->data = binding->addresses[i];
+    return weft_buffer_extents(buffer, binding->symbols, out->extents);
+  }
+  return weft_fail(WEFT_BAD_INPUT, "plan '%s' has no output '%s'", p->name, name);
+}
+
+void weft_session_profile(const weft_session *session, const weft_kernel_profile **out_rows, int *out_count) {
+  int count = 0, kernels = session->program->kernel_count;
+  for (int i = 0; i < session->program->plan_count * kernels; i++) {
+    if (!session->rows[i].launches) continue;
+    weft_kernel_profile *row = &session->report[count++];
+    *row = session->rows[i];
+    row->plan = session->program->plans[i / kernels].name;
+    row->name = session->program->kernels[i % kernels].name;
+    row->place = session->program->kernels[i % kernels].place;
+  }
+  *out_rows = session->report;
+  *out_count = count;
+}
+
+void weft_session_profile_reset(weft_session *session) {
+  memset(session->rows, 0, (size_t)session->program->plan_count * (size_t)session->program->kernel_count * sizeof *session->rows);
+}
+
+weft_memory weft_session_memory(const weft_session *session) {
+  weft_memory memory = {.arena = session->arena_bytes, .other = session->constant_bytes + session->scratch_bytes * (size_t)weft_pool_threads(session->pool)};
+  for (int i = 0; i < session->value_count; i++)
+    *(session->values[i].state ? &memory.states : &memory.parameters) += weft_tensor_bytes(&session->values[i].tensor);
+  for (int i = 0; i < session->program->plan_count; i++)
+    for (int b = 0; b < WEFT_BINDINGS; b++)
+      if (session->plans[i].bindings[b]) memory.other += session->plans[i].bindings[b]->owned_bytes;
+  return memory;
+}
