@@ -218,8 +218,7 @@ wf_op *wf_build_loop(wf_function *function, const char *name, wf_function *regio
   return op;
 }
 
-// The callee's symbols in terms of the caller's dims: each input extent that is a lone symbol binds it once.
-static int bind_callee_symbols(const wf_function *callee, wf_value *const *operands, int count, wf_binding *bindings, int capacity) {
+int wf_bind_callee_symbols(const wf_function *callee, wf_value *const *operands, int count, wf_binding *bindings, int capacity) {
   int bound = 0;
   for (int i = 0; i < count && i < callee->inputs.count; i++) {
     const wf_value *input = callee->inputs.items[i];
@@ -238,7 +237,7 @@ wf_op *wf_build_call(wf_function *function, const char *name, wf_function *calle
   op->region = callee;
   if (count) memcpy(op->operands, operands, sizeof *operands * (size_t)count);
   wf_binding bindings[64];
-  int bound = bind_callee_symbols(callee, operands, count, bindings, 64);
+  int bound = wf_bind_callee_symbols(callee, operands, count, bindings, 64);
   for (int i = 0; i < callee->results.count; i++) {
     const wf_value *inner = callee->results.items[i].value;
     const wf_dim *shape[WF_MAX_RANK];

@@ -223,6 +223,8 @@ wf_op *wf_build_loop(wf_function *function, const char *name, wf_function *regio
                      wf_value *const *carries, int carry_count, wf_value *const *slices, int slice_count,
                      wf_value *const *invariants, int invariant_count, wf_loc loc);
 wf_op *wf_build_call(wf_function *function, const char *name, wf_function *callee, wf_value *const *operands, int count, wf_loc loc);
+// The callee's symbols in terms of the caller's dims: each input extent that is a lone symbol binds it once. Returns the count.
+int wf_bind_callee_symbols(const wf_function *callee, wf_value *const *operands, int count, wf_binding *bindings, int capacity);
 wf_op *wf_build_grad(wf_function *function, const char *name, wf_value *of, wf_value *const *by, int count, wf_loc loc);
 wf_op *wf_build_update(wf_function *function, wf_value *target, wf_value *value, wf_loc loc);
 wf_op *wf_op_create(wf_function *function, wf_operation kind, wf_loc loc);   // unlinked, empty

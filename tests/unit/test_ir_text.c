@@ -24,6 +24,10 @@ static void round_trip(const char *name, const char *text) {
     wf_diag_print(first.diag, stderr, false);
     fail_msg("%s does not parse", name);
   }
+  if (!wf_verify(first.module, first.diag)) {
+    wf_diag_print(first.diag, stderr, false);
+    fail_msg("%s does not verify", name);
+  }
   char *printed = ir_test_print(&first);
   if (strcmp(printed, without_head(text))) {
     fprintf(stderr, "%s", printed);
