@@ -1,5 +1,6 @@
 // The JSON form of what a train block says (docs/metadata.md).
 #include <math.h>
+#include <stdlib.h>
 #include "frontend/frontend.h"
 
 static void add_string(wf_text *out, const char *text) {
@@ -16,10 +17,20 @@ static void add_string(wf_text *out, const char *text) {
   wf_text_add(out, "\"");
 }
 
+// The shortest digits that read back as the same number.
+static void add_number(wf_text *out, double number) {
+  char digits[32];
+  for (int precision = 15; precision <= 17; precision++) {
+    snprintf(digits, sizeof digits, "%.*g", precision, number);
+    if (strtod(digits, NULL) == number) break;
+  }
+  wf_text_printf(out, "\"%s\"", digits);
+}
+
 static void add_argument(wf_text *out, const wf_source_argument *argument) {
   if (argument->is_text) add_string(out, argument->text);
   else if (argument->number == floor(argument->number)) wf_text_printf(out, "\"%.0f\"", argument->number);
-  else wf_text_printf(out, "\"%.17g\"", argument->number);
+  else add_number(out, argument->number);
 }
 
 static void add_source(wf_text *out, const wf_data_source *source) {
