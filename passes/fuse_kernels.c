@@ -1,0 +1,47 @@
+// fuse: which operations share a launch. The strategy is one function over the graph of fuse.h; greedy joins in the
+// order of the program: epilogues first, then substitution, then what is made point by point, then rows, then updates.
+#include "passes/fuse.h"
+
+static void fuse_greedy(wf_fusion *fusion) {
+  for (int i = 0; i < fusion->op_count; i++)
+    if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, true);
+  wf_fusion_inline(fusion);
+  for (int i = 0; i < fusion->op_count; i++)
+    if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, false);
+  for (int i = 0; i < fusion->op_count; i++)
+    if (fusion->ops[i]) wf_join_row(fusion, i);
+  wf_join_updates(fusion);
+}
+
+static void fuse_none(wf_fusion *fusion) {}
+
+typedef struct strategy { const char *name; void (*run)(wf_fusion *fusion); } strategy;
+static const strategy strategies[] = {{"greedy", fuse_greedy}, {"none", fuse_none}};
+
+static const strategy *find_strategy(wf_module *module, const char *name) {
+  for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
+    if (strcmp(strategies[i].name, name) == 0) return &strategies[i];
+  wf_diagnostic *error = wf_error(module->diag, WF_NOWHERE, "fuse: unknown strategy '%s'", name);
+  wf_help(module->diag, error, "strategies are greedy and none");
+  return NULL;
+}
+
+static bool has_groups(const wf_function *function) {
+  for (int i = 0; i < function->ops.count; i++)
+    if (function->ops.items[i]->kind == WF_O_GROUP || function->ops.items[i]->kind == WF_O_LAUNCH) return true;
+  return false;
+}
+
+bool wf_pass_fuse(wf_module *module, const wf_pass_options *options) {
+  wf_tile_target target;
+  const strategy *chosen = find_strategy(module, wf_pass_option_get(options, "strategy", "greedy"));
+  if (!chosen || !wf_tile_target_from(module, wf_pass_option_get(options, "target", "native"), &target)) return false;
+  for (int i = 0; i < module->functions.count; i++) {
+    if (has_groups(module->functions.items[i])) continue;
+    wf_fusion *fusion = wf_fusion_create(module->functions.items[i], target);
+    fusion->max_reads = (int)wf_pass_option_int(options, "max-reads", 8);
+    chosen->run(fusion);
+    wf_fusion_finish(fusion);
+  }
+  return true;
+}

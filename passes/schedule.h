@@ -1,0 +1,40 @@
+// The contraction schedule: what a sum of products is (axes as M, N, K), the numbers of its tiles, and the rewrites that
+// build its kernels. A is the side whose elements are broadcast (register tile rows), B the side along which lanes run.
+#ifndef WEFT_PASSES_SCHEDULE_H
+#define WEFT_PASSES_SCHEDULE_H
+#include "passes/tile.h"
+
+// One digit of a composite axis in mixed radix: axis value = sum over its digits of digit * scale.
+typedef struct wf_digit { const wf_atom *axis; const wf_dim *extent; int64_t scale; } wf_digit;
+enum { WF_MAX_DIGITS = 16 };
+typedef struct wf_composite { wf_digit digits[WF_MAX_DIGITS]; int count; const wf_dim *extent; } wf_composite;   // outermost first
+
+typedef struct wf_contraction {
+  wf_op *op;
+  const wf_expr *a, *b;          // op's body is their product
+  wf_composite batch, m, n, k;
+  bool a_along_m;                // A lies contiguous along the last digit of m, else of k
+  bool a_runs, b_runs;           // copies of A and B run along contiguous memory
+  bool c_runs;                   // the result is contiguous along the last digit of n
+} wf_contraction;
+
+typedef struct wf_contraction_plan {
+  int mr, nr;                    // register tile
+  int mc, nc, kc;                // block of one task (mc, nc multiples of mr, nr), block of k
+  int k_inner;                   // so many last digits of k make a block of exactly kc; 0: blocks are cut from the flat k
+  bool pack_ahead;               // B is packed by a launch of its own, else by each task
+} wf_contraction_plan;
+
+// ---- schedule_classify.c ----
+// True where the op is a sum of a product of two sides and large enough to be worth the schedule; picks the sides.
+bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out);
+double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
+// ---- schedule_plan.c ----
+// The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
+wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);
+// ---- schedule_build.c ----
+// Launches of one contraction and of elementwise members over the same points, which are stored with its tiles.
+// epilogue[0] is c->op itself. results: what is read outside.
+void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const char *name,
+                          wf_op *const *members, int member_count, wf_value *const *results, int result_count);
+#endif

@@ -1,0 +1,208 @@
+// An axis is batch, M, N or K by the sides of the product in which it occurs; which side is broadcast and which is the
+// vector side, and in which order composite axes run, is a choice by cost.
+#include "passes/schedule.h"
+
+enum { MAX_FACTORS = 16, WORTH_IT = 1 << 18 };   // multiply-adds below which plain loops do as well
+
+typedef struct factor { const wf_expr *expr; uint64_t axes; } factor;   // axes: bit i for op->axes[i], bit 32 + i for reduction_axes[i]
+typedef struct side { const wf_expr *expr; uint64_t axes; } side;
+
+typedef struct axes_query { const wf_op *op; uint64_t found; } axes_query;
+
+static void find_axes(void *context, const wf_expr *node) {
+  axes_query *query = context;
+  if (node->op != WF_S_INDEX) return;
+  for (int i = 0; i < query->op->axis_count; i++)
+    if (wf_dim_mentions(node->dim, query->op->axes[i])) query->found |= 1ull << i;
+  for (int i = 0; i < query->op->reduction_count; i++)
+    if (wf_dim_mentions(node->dim, query->op->reduction_axes[i])) query->found |= 1ull << (32 + i);
+}
+
+static uint64_t axes_of(const wf_op *op, const wf_expr *expr) {
+  axes_query query = {op, 0};
+  wf_expr_walk(expr, find_axes, &query);
+  return query.found;
+}
+
+static bool is_zero(const wf_expr *expr) { return expr->op == WF_S_CONST && wf_expr_is_const(expr, 0); }
+
+// body = f1 * f2 * ...;  select(c, f1 * f2, 0) ==> select(c, f1, 0) * f2 where f1 has the axes of c.
+static bool collect_factors(wf_module *module, const wf_op *op, const wf_expr *expr, factor *out, int *count) {
+  if (*count >= MAX_FACTORS) return false;
+  if (expr->op == WF_S_MUL)
+    return collect_factors(module, op, expr->args[0], out, count) && collect_factors(module, op, expr->args[1], out, count);
+  if (expr->op == WF_S_SELECT && is_zero(expr->args[2])) {
+    int from = *count;
+    if (!collect_factors(module, op, expr->args[1], out, count)) return false;
+    uint64_t wanted = axes_of(op, expr->args[0]);
+    for (int i = from; i < *count; i++) {
+      if ((out[i].axes & wanted) != wanted) continue;
+      out[i].expr = wf_expr_select(module, expr->args[0], out[i].expr, expr->args[2]);
+      return true;
+    }
+    *count = from;
+  }
+  out[(*count)++] = (factor){expr, axes_of(op, expr)};
+  return true;
+}
+
+static void join(wf_module *module, side *to, const factor *from) {
+  to->expr = to->expr ? wf_expr_binary(module, WF_S_MUL, to->expr, from->expr) : from->expr;
+  to->axes |= from->axes;
+}
+
+// Each factor joins a side whose axes cover its own; factors with more axes come first.
+static bool split_sides(wf_module *module, const wf_op *op, side *x, side *y) {
+  factor factors[MAX_FACTORS];
+  int count = 0;
+  if (!collect_factors(module, op, op->body, factors, &count)) return false;
+  for (int i = 1; i < count; i++)
+    for (int j = i; j > 0 && __builtin_popcountll(factors[j].axes) > __builtin_popcountll(factors[j - 1].axes); j--) {
+      factor swap = factors[j];
+      factors[j] = factors[j - 1];
+      factors[j - 1] = swap;
+    }
+  for (int i = 0; i < count; i++) {
+    if (!x->expr || (factors[i].axes & ~x->axes) == 0) join(module, x, &factors[i]);
+    else if (!y->expr || (factors[i].axes & ~y->axes) == 0) join(module, y, &factors[i]);
+    else return false;
+  }
+  return x->expr && y->expr;
+}
+
+// The worst step of any read of the side that moves with the axis.
+typedef struct step_query { wf_module *module; const wf_atom *axis; wf_access_step worst; } step_query;
+
+static void find_step(void *context, const wf_expr *node) {
+  step_query *query = context;
+  if (node->op != WF_S_READ) return;
+  wf_access_step step = wf_access_step_of(query->module, node, query->axis);
+  if (step > query->worst) query->worst = step;
+}
+
+static wf_access_step step_along(wf_module *module, const wf_expr *expr, const wf_atom *axis) {
+  step_query query = {module, axis, WF_ACCESS_FIXED};
+  wf_expr_walk(expr, find_step, &query);
+  return query.worst;
+}
+
+static void push_digit(wf_composite *composite, const wf_atom *axis) {
+  composite->extent = composite->count ? wf_dim_mul(composite->extent, axis->extent) : axis->extent;
+  composite->digits[composite->count++] = (wf_digit){axis, axis->extent, 1};
+}
+
+static double stride_in_result(wf_module *module, const wf_op *op, int axis) {
+  const wf_value *value = op->results[0];
+  const wf_layout *layout = value->layout ? value->layout : wf_layout_row_major(module->dims, module->arena, value->rank, value->shape);
+  const wf_dim *stride = wf_layout_stride(layout, axis);
+  return stride ? wf_draft_estimate(stride) : 0;
+}
+
+// Output axes in `mask`, by falling stride in the result; `last` (an axis, or NULL) comes last.
+static void gather_output(wf_module *module, const wf_op *op, uint64_t mask, const wf_atom *last, wf_composite *out) {
+  int order[32], count = 0;
+  for (int i = 0; i < op->axis_count; i++) {
+    if (!(mask >> i & 1) || op->axes[i] == last) continue;
+    int at = count++;
+    while (at > 0 && stride_in_result(module, op, order[at - 1]) < stride_in_result(module, op, i)) {
+      order[at] = order[at - 1];
+      at--;
+    }
+    order[at] = i;
+  }
+  out->count = 0;
+  out->extent = wf_dim_const(module->dims, 1);
+  for (int i = 0; i < count; i++) push_digit(out, op->axes[order[i]]);
+  if (last) push_digit(out, last);
+}
+
+// Reduction axes as they stand, but the one along which A is contiguous last.
+static void gather_reduction(wf_module *module, const wf_op *op, const wf_atom *last, wf_composite *out) {
+  out->count = 0;
+  out->extent = wf_dim_const(module->dims, 1);
+  for (int i = 0; i < op->reduction_count; i++)
+    if (op->reduction_axes[i] != last) push_digit(out, op->reduction_axes[i]);
+  if (last) push_digit(out, last);
+}
+
+// Are copies along the last digit whole vectors of contiguous memory?
+static bool runs_along(wf_module *module, const wf_expr *expr, const wf_composite *composite, int lanes) {
+  if (composite->count == 0) return false;
+  const wf_digit *last = &composite->digits[composite->count - 1];
+  if (step_along(module, expr, last->axis) != WF_ACCESS_UNIT) return false;
+  return composite->count == 1 || wf_dim_divisible(last->extent, lanes);
+}
+
+static double extent_of(const wf_composite *composite) { return composite->count ? wf_draft_estimate(composite->extent) : 1; }
+
+static double padded(double extent, int tile) {
+  double tiles = (double)(int64_t)((extent + tile - 1) / tile);
+  return tiles * tile;
+}
+
+// In units of one vector operation.
+double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target) {
+  int lanes = target.vector_bytes / 4, mr = target.registers >= 32 ? 14 : 6, nr = 2 * lanes;
+  double m = extent_of(&c->m), n = extent_of(&c->n), k = extent_of(&c->k), batch = extent_of(&c->batch);
+  double compute = padded(m, m < mr ? (int)m : mr) * padded(n, nr) * k / (2.0 * lanes);
+  double copy_a = m * k * (c->a_runs ? 2.0 / lanes : 2.5) * (double)(int64_t)((n + 511) / 512);
+  double copy_b = n * k * (c->b_runs ? 2.0 / lanes : 2.5);
+  double store = m * n * (c->c_runs ? 1.0 / lanes : 2.5);
+  return batch * (compute + copy_a + copy_b + store);
+}
+
+static void try_order(wf_module *module, wf_op *op, wf_tile_target target, const side *a, const side *b, const wf_atom *last_m,
+                      const wf_atom *last_n, const wf_atom *last_k, wf_contraction *best, double *best_cost) {
+  uint64_t outputs = (1ull << op->axis_count) - 1;
+  int lanes = target.vector_bytes / 4;
+  wf_contraction c = {.op = op, .a = a->expr, .b = b->expr};
+  gather_output(module, op, outputs & a->axes & b->axes, NULL, &c.batch);
+  gather_output(module, op, outputs & a->axes & ~b->axes, last_m, &c.m);
+  gather_output(module, op, outputs & b->axes & ~a->axes, last_n, &c.n);
+  gather_reduction(module, op, last_k, &c.k);
+  bool along_k = runs_along(module, a->expr, &c.k, lanes), along_m = runs_along(module, a->expr, &c.m, lanes);
+  c.a_along_m = along_m && !along_k;
+  c.a_runs = along_k || along_m;
+  c.b_runs = runs_along(module, b->expr, &c.n, 2 * lanes);
+  const wf_atom *n_axis = c.n.digits[c.n.count - 1].axis;
+  const wf_dim *indices[WF_MAX_RANK];
+  for (int i = 0; i < op->axis_count; i++) indices[i] = op->axes[i]->as_dim;
+  c.c_runs = wf_access_step_of_value(module, op->results[0], indices, n_axis) == WF_ACCESS_UNIT &&
+             (c.n.count == 1 || wf_dim_divisible(n_axis->extent, 2 * lanes));
+  double cost = wf_contraction_cost(module, &c, target);
+  if (cost >= *best_cost) return;
+  *best_cost = cost;
+  *best = c;
+}
+
+static void try_sides(wf_module *module, wf_op *op, wf_tile_target target, const side *a, const side *b, wf_contraction *best,
+                      double *best_cost) {
+  uint64_t m_axes = a->axes & ~b->axes, n_axes = b->axes & ~a->axes;
+  for (int m = 0; m < op->axis_count; m++) {
+    if (!(m_axes >> m & 1)) continue;
+    for (int n = 0; n < op->axis_count; n++) {
+      if (!(n_axes >> n & 1)) continue;
+      for (int k = 0; k < op->reduction_count; k++)
+        try_order(module, op, target, a, b, op->axes[m], op->axes[n], op->reduction_axes[k], best, best_cost);
+    }
+  }
+}
+
+bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out) {
+  if (op->kind != WF_O_COMPUTE || op->combiner != WF_R_SUM || op->reduction_count == 0 || op->axis_count > 31) return false;
+  if (op->accumulator != WF_F32 && op->accumulator != WF_F64) return false;
+  if (op->body->dtype != op->accumulator) return false;
+  side x = {0}, y = {0};
+  if (!split_sides(module, op, &x, &y)) return false;
+  uint64_t outputs = (1ull << op->axis_count) - 1, reductions = ((1ull << op->reduction_count) - 1) << 32;
+  if (((x.axes | y.axes) & outputs) != outputs || ((x.axes | y.axes) & reductions) != reductions) return false;
+  if (!(x.axes & ~y.axes & outputs) || !(y.axes & ~x.axes & outputs)) return false;
+  if (!(x.axes & y.axes & reductions)) return false;
+  double best_cost = 1e300;
+  if (op->axis_count + op->reduction_count > 12) return false;
+  try_sides(module, op, target, &x, &y, out, &best_cost);
+  try_sides(module, op, target, &y, &x, out, &best_cost);
+  double work = extent_of(&out->m) * extent_of(&out->n) * extent_of(&out->k) * extent_of(&out->batch);
+  return best_cost < 1e300 && work >= WORTH_IT && extent_of(&out->n) >= target.vector_bytes / 4 && extent_of(&out->m) >= 2 &&
+         extent_of(&out->k) >= 8;
+}

@@ -1,0 +1,106 @@
+// tile: every computation of a function becomes a LAUNCH of a kernel. Afterwards functions hold LAUNCH, CONST, LOOP, SORT
+// and UPDATE only; the regions of loops are tiled the same way.
+#include "passes/tile.h"
+
+bool wf_tile_target_from(wf_module *module, const char *name, wf_tile_target *out_target) {
+  static const struct { const char *name; wf_tile_target target; } known[] = {
+      {"x86-64-v4", {64, 32}}, {"x86-64-v3", {32, 16}}, {"x86-64-v2", {16, 16}}};
+  if (strcmp(name, "native") == 0) {
+#if defined(__x86_64__)
+    int level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? 0
+                : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")       ? 1
+                                                                                        : 2;
+#else
+    int level = 2;
+#endif
+    *out_target = known[level].target;
+    return true;
+  }
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(name, known[i].name) != 0) continue;
+    *out_target = known[i].target;
+    return true;
+  }
+  wf_diagnostic *error = wf_error(module->diag, WF_NOWHERE, "tile: unknown target '%s'", name);
+  wf_help(module->diag, error, "targets are native, x86-64-v2, x86-64-v3 and x86-64-v4");
+  return false;
+}
+
+static void push(wf_tile *tile, wf_op *op) { wf_vec_push(tile->module->arena, &tile->out, op); }
+
+
+void wf_tile_op(wf_tile *tile, wf_op *op) {
+  wf_op *partial = NULL;
+  if (wf_tile_contraction(tile, op->results[0]->name, &op, 1, op->results, 1)) return;
+  if (op->kind == WF_O_COMPUTE && wf_split_reduction(tile->function, op, false, &partial)) wf_tile_op(tile, partial);
+  wf_draft *draft = wf_draft_begin(tile->function, op->results[0]->name, op->loc, tile->target);
+  for (int i = 0; i < op->operand_count; i++) wf_draft_read(draft, op->operands[i]);
+  wf_draft_write(draft, op->results[0]);
+  if (op->kind == WF_O_SCATTER) {
+    wf_draft_scatter(draft, op);
+  } else {
+    wf_nest nest = {.members = &op, .member_count = 1};
+    wf_draft_nest_tasks(draft, &nest);
+  }
+  push(tile, wf_draft_finish(draft, &op, 1));
+}
+
+static bool tile_function(wf_module *module, wf_function *function, const wf_tile_target *target, bool contract);
+
+static bool tile_one(wf_tile *tile, wf_op *op) {
+  switch (op->kind) {
+  case WF_O_COMPUTE:
+  case WF_O_SCATTER: wf_tile_op(tile, op); return true;
+  case WF_O_GROUP: wf_tile_group(tile, op); return true;
+  case WF_O_LOOP:
+    push(tile, op);
+    return tile_function(tile->module, op->region, &tile->target, tile->contract);
+  case WF_O_CONST:
+  case WF_O_SORT:
+  case WF_O_UPDATE:
+  case WF_O_LAUNCH: push(tile, op); return true;
+  case WF_O_CALL:
+  case WF_O_GRAD:
+    wf_error(tile->module->diag, op->loc, "tile: '%s' must be expanded before tiling", wf_operation_names[op->kind]);
+    return false;
+  case WF_OPERATION_COUNT: break;
+  }
+  return false;
+}
+
+static bool is_tiled(const wf_function *function) {
+  for (int i = 0; i < function->ops.count; i++) {
+    wf_operation kind = function->ops.items[i]->kind;
+    if (kind == WF_O_COMPUTE || kind == WF_O_SCATTER || kind == WF_O_GROUP || kind == WF_O_LOOP) return false;
+  }
+  return true;
+}
+
+static bool tile_function(wf_module *module, wf_function *function, const wf_tile_target *target, bool contract) {
+  if (is_tiled(function)) return true;
+  wf_tile tile = {.module = module, .function = function, .target = *target, .contract = contract};
+  for (int i = 0; i < function->ops.count; i++)
+    if (!tile_one(&tile, function->ops.items[i])) return false;
+  function->ops.items = tile.out.items;
+  function->ops.count = tile.out.count;
+  function->ops.capacity = tile.out.capacity;
+  return true;
+}
+
+static bool is_region(const wf_module *module, const wf_function *function) {
+  for (int i = 0; i < module->functions.count; i++)
+    for (int j = 0; j < module->functions.items[i]->ops.count; j++)
+      if (module->functions.items[i]->ops.items[j]->region == function) return true;
+  return false;
+}
+
+bool wf_pass_tile(wf_module *module, const wf_pass_options *options) {
+  wf_tile_target target;
+  if (!wf_tile_target_from(module, wf_pass_option_get(options, "target", "native"), &target)) return false;
+  bool contract = wf_pass_option_int(options, "contract", 1) != 0;
+  for (int i = 0; i < module->functions.count; i++) {
+    wf_function *function = module->functions.items[i];
+    if (!is_region(module, function) && !tile_function(module, function, &target, contract)) return false;
+  }
+  return true;
+}

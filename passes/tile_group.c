@@ -1,0 +1,174 @@
+// A GROUP as one launch. Inline members vanish into their readers; what is left falls into connected parts, and each part
+// becomes sections of its own: a contraction with its epilogue, computes over the same points, or rows.
+#include "passes/inline_read.h"
+#include "passes/tile.h"
+
+enum { MAX_GROUP = 256 };
+
+typedef struct part { wf_op *members[MAX_GROUP]; int count; } part;
+
+static const wf_expr *substitute_read(void *context, const wf_expr *node) {
+  wf_op *producer = ((void **)context)[0];
+  wf_module *module = ((void **)context)[1];
+  if (node->op != WF_S_READ || node->operand != producer->results[0]) return NULL;
+  return wf_inline_read(module, producer, node);
+}
+
+// Substitutes every inline member into the members that read it, in order, so that chains collapse.
+static void substitute_inline(wf_module *module, wf_op **members, int *count) {
+  int kept = 0;
+  for (int i = 0; i < *count; i++) {
+    wf_op *member = members[i];
+    if (member->placement != WF_PLACE_INLINE) {
+      members[kept++] = member;
+      continue;
+    }
+    void *context[2] = {member, module};
+    for (int j = i + 1; j < *count; j++) {
+      members[j]->body = wf_expr_rewrite(module, members[j]->body, NULL, 0, substitute_read, context);
+      wf_op_refresh_operands(module, members[j]);
+    }
+  }
+  *count = kept;
+}
+
+static bool reads(const wf_op *op, const wf_value *value) {
+  for (int i = 0; i < op->operand_count; i++)
+    if (op->operands[i] == value) return true;
+  return false;
+}
+
+// Reductions over the same window of a common operand share their loops.
+static bool siblings(const wf_op *a, const wf_op *b) {
+  if (a->combiner == WF_R_NONE || b->combiner == WF_R_NONE || a->axis_count != b->axis_count) return false;
+  if (a->reduction_count != b->reduction_count) return false;
+  for (int i = 0; i < a->axis_count; i++)
+    if (a->axes[i]->extent != b->axes[i]->extent) return false;
+  for (int i = 0; i < a->reduction_count; i++)
+    if (a->reduction_axes[i]->extent != b->reduction_axes[i]->extent) return false;
+  for (int i = 0; i < a->operand_count; i++)
+    if (reads(b, a->operands[i])) return true;
+  return false;
+}
+
+// Connected components by reads between members (and siblings); the order inside a part is the group's.
+static int find_parts(wf_op **members, int count, int *part_of) {
+  for (int i = 0; i < count; i++) part_of[i] = i;
+  for (int i = 0; i < count; i++) {
+    for (int j = 0; j < i; j++) {
+      if (!reads(members[i], members[j]->results[0]) && !siblings(members[j], members[i])) continue;
+      int from = part_of[j], to = part_of[i];
+      for (int k = 0; k < count; k++)
+        if (part_of[k] == from) part_of[k] = to;
+    }
+  }
+  int parts = 0;
+  for (int i = 0; i < count; i++) {
+    int id = part_of[i];
+    if (id < 0) continue;
+    for (int k = i; k < count; k++)
+      if (part_of[k] == id) part_of[k] = -1 - parts;
+    parts++;
+  }
+  for (int i = 0; i < count; i++) part_of[i] = -1 - part_of[i];
+  return parts;
+}
+
+// Shared leading axes of a part's members: all axes where every member has the same points.
+static int shared_axes(const part *part) {
+  int shared = part->members[0]->axis_count;
+  for (int i = 0; i < part->count; i++) {
+    const wf_op *member = part->members[i];
+    if (member->placement == WF_PLACE_AT && member->placed_at < shared) shared = member->placed_at;
+    if (member->axis_count < shared) shared = member->axis_count;
+    for (int a = 0; a < shared; a++)
+      if (member->axes[a]->extent != part->members[0]->axes[a]->extent) shared = a;
+  }
+  return shared;
+}
+
+static bool same_points(const part *part) {
+  const wf_op *first = part->members[0];
+  for (int i = 0; i < part->count; i++) {
+    if (part->members[i]->axis_count != first->axis_count) return false;
+    for (int a = 0; a < first->axis_count; a++)
+      if (part->members[i]->axes[a]->extent != first->axes[a]->extent) return false;
+    if (part->members[i]->placement == WF_PLACE_AT && part->members[i]->placed_at < first->axis_count) return false;
+  }
+  return true;
+}
+
+// Rows: tasks over the shared leading axes, members one after the other inside, values of a row in local buffers.
+static void emit_rows(wf_draft *draft, part *part) {
+  wf_module *module = draft->module;
+  int shared = shared_axes(part);
+  wf_block *block = wf_kernel_section(draft->kernel);
+  const wf_dim *prefix[WF_MAX_RANK];
+  for (int a = 0; a < shared; a++) {
+    prefix[a] = wf_dim_axis(module->dims, part->members[0]->axes[a]->name, part->members[0]->axes[a]->extent);
+    block = wf_stmt_for(draft->kernel, block, WF_BIND_TASK, prefix[a]);
+  }
+  for (int i = 0; i < part->count; i++) {
+    wf_op *member = part->members[i];
+    wf_value *value = member->results[0];
+    if (member->placement == WF_PLACE_AT || !wf_draft_buffer(draft, value)) {
+      wf_value *row = wf_stmt_alloc(draft->kernel, block, value->name, WF_SPACE_LOCAL, value->dtype, value->rank - shared,
+                                    value->shape + shared, NULL);
+      wf_draft_bind(draft, value, row, shared);
+    }
+  }
+  for (int i = 0; i < part->count; i++) {
+    wf_nest nest = {.members = &part->members[i], .member_count = 1, .free_from = shared, .prefix = prefix};
+    wf_draft_nest_serial(draft, block, &nest);
+  }
+}
+
+static void emit_part(wf_draft *draft, part *part) {
+  if (part->count == 1 && part->members[0]->kind == WF_O_SCATTER) {
+    wf_draft_scatter(draft, part->members[0]);
+  } else if (same_points(part)) {
+    wf_nest nest = {.members = part->members, .member_count = part->count};
+    wf_draft_nest_tasks(draft, &nest);
+  } else {
+    emit_rows(draft, part);
+  }
+}
+
+// A reduction, then elementwise members over its points.
+static bool is_contraction_shape(wf_op **members, int count) {
+  part all = {.count = count};
+  memcpy(all.members, members, sizeof *members * (size_t)count);
+  for (int i = 1; i < count; i++)
+    if (members[i]->kind != WF_O_COMPUTE || members[i]->combiner != WF_R_NONE) return false;
+  return members[0]->combiner == WF_R_SUM && same_points(&all);
+}
+
+static bool is_member(wf_op *const *members, int count, const wf_value *value) {
+  for (int i = 0; i < count; i++)
+    if (members[i]->results[0] == value) return true;
+  return false;
+}
+
+void wf_tile_group(wf_tile *tile, wf_op *group) {
+  wf_op *members[MAX_GROUP];
+  int count = group->member_count, part_of[MAX_GROUP];
+  memcpy(members, group->members, sizeof *members * (size_t)count);
+  substitute_inline(tile->module, members, &count);
+  const char *name = group->group_name ? group->group_name : group->results[0]->name;
+  int parts = find_parts(members, count, part_of);
+  if (parts == 1 && is_contraction_shape(members, count) &&
+      wf_tile_contraction(tile, name, members, count, group->results, group->result_count))
+    return;
+  wf_draft *draft = wf_draft_begin(tile->function, name, group->loc, tile->target);
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < members[i]->operand_count; j++)
+      if (!is_member(members, count, members[i]->operands[j])) wf_draft_read(draft, members[i]->operands[j]);
+  for (int i = 0; i < group->result_count; i++) wf_draft_write(draft, group->results[i]);
+  for (int p = 0; p < parts; p++) {
+    part part = {.count = 0};
+    for (int i = 0; i < count; i++)
+      if (part_of[i] == p) part.members[part.count++] = members[i];
+    emit_part(draft, &part);
+  }
+  wf_vec_push(tile->module->arena, &tile->out, wf_draft_finish(draft, members, count));
+}
