@@ -67,8 +67,10 @@ typedef struct wf_nest {
   int free_from;
   const wf_dim *const *prefix;   // free_from dims over kernel axes
 } wf_nest;
-// With tasks: `block` is a fresh section and `more_section` makes others; else serial loops into `block`.
+// With tasks: makes its own sections. Serial: loops into `block`.
 void wf_draft_nest_tasks(wf_draft *draft, const wf_nest *nest);
+// What one compute takes along its best axis, in units of one vector operation.
+double wf_draft_nest_cost(wf_module *module, wf_op *op, wf_tile_target target);
 void wf_draft_nest_serial(wf_draft *draft, wf_block *block, const wf_nest *nest);
 
 // ---- draft_scatter.c ----

@@ -14,6 +14,7 @@ typedef struct nest_plan {
   int order[WF_MAX_RANK], order_count;   // looped axes, outermost in storage first, without the lane axis
   int lane_axis;                 // the parallel axis along which lanes run, -1: none
   int lanes;
+  double cost;                   // of one point of the free axes, along the chosen lanes
   int split_member, split_reduction;     // lanes along this member's reduction axis, -1: none
   const wf_dim *dims[WF_MAX_RANK];       // of every parallel axis, over kernel axes; the lane axis: its base
   wf_value *registers[MAX_MEMBERS];      // results of members so far, [lanes]
@@ -121,6 +122,7 @@ static void choose_lanes(nest_plan *plan) {
       plan->split_reduction = r;
     }
   }
+  plan->cost = best;
   if (plan->lane_axis < 0 && plan->split_member < 0) return;
   const wf_atom *axis = plan->lane_axis >= 0 ? plan->first->axes[plan->lane_axis]
                                              : nest->members[reducing]->reduction_axes[plan->split_reduction];
@@ -446,6 +448,16 @@ static void start_plan(nest_plan *plan, wf_draft *draft, const wf_nest *nest) {
   for (int i = 0; i < plan->order_count; i++)
     if (plan->order[i] != plan->lane_axis) plan->order[kept++] = plan->order[i];
   plan->order_count = kept;
+}
+
+double wf_draft_nest_cost(wf_module *module, wf_op *op, wf_tile_target target) {
+  wf_draft draft = {.module = module, .target = target};
+  wf_nest nest = {.members = &op, .member_count = 1};
+  nest_plan plan;
+  start_plan(&plan, &draft, &nest);
+  double points = 1;
+  for (int a = 0; a < op->axis_count; a++) points *= wf_draft_estimate(op->axes[a]->extent);
+  return points * plan.cost;
 }
 
 void wf_draft_nest_serial(wf_draft *draft, wf_block *block, const wf_nest *nest) {

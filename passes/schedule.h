@@ -15,6 +15,7 @@ typedef struct wf_contraction {
   wf_composite batch, m, n, k;
   bool a_along_m;                // A lies contiguous along the last digit of m, else of k
   bool a_runs, b_runs;           // copies of A and B run along contiguous memory
+  bool a_guarded, b_guarded;     // along that run some elements lie outside the operand: masked copies
   bool c_runs;                   // the result is contiguous along the last digit of n
 } wf_contraction;
 
@@ -28,6 +29,8 @@ typedef struct wf_contraction_plan {
 // ---- schedule_classify.c ----
 // True where the op is a sum of a product of two sides and large enough to be worth the schedule; picks the sides.
 bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out);
+// What the op takes as a launch of its own, in units of one vector operation: a contraction or a loop nest.
+double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target);
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.

@@ -133,6 +133,24 @@ static bool runs_along(wf_module *module, const wf_expr *expr, const wf_composit
   return composite->count == 1 || wf_dim_divisible(last->extent, lanes);
 }
 
+typedef struct guard_query { const wf_atom *axis; bool found; } guard_query;
+
+static void find_guard(void *context, const wf_expr *node) {
+  guard_query *query = context;
+  if (node->op != WF_S_READ || !node->has_default) return;
+  for (int i = 0; i < node->operand->rank; i++) {
+    const wf_expr *index = node->args[i];
+    if (index->op == WF_S_INDEX && wf_dim_mentions(index->dim, query->axis) && index->dim != query->axis->as_dim) query->found = true;
+  }
+}
+
+static bool guarded_along(const wf_expr *expr, const wf_composite *composite) {
+  if (composite->count == 0) return false;
+  guard_query query = {composite->digits[composite->count - 1].axis, false};
+  wf_expr_walk(expr, find_guard, &query);
+  return query.found;
+}
+
 static double extent_of(const wf_composite *composite) { return composite->count ? wf_draft_estimate(composite->extent) : 1; }
 
 static double padded(double extent, int tile) {
@@ -145,8 +163,8 @@ double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_t
   int lanes = target.vector_bytes / 4, mr = target.registers >= 32 ? 14 : 6, nr = 2 * lanes;
   double m = extent_of(&c->m), n = extent_of(&c->n), k = extent_of(&c->k), batch = extent_of(&c->batch);
   double compute = padded(m, m < mr ? (int)m : mr) * padded(n, nr) * k / (2.0 * lanes);
-  double copy_a = m * k * (c->a_runs ? 2.0 / lanes : 2.5) * (double)(int64_t)((n + 511) / 512);
-  double copy_b = n * k * (c->b_runs ? 2.0 / lanes : 2.5);
+  double copy_a = m * k * (c->a_runs ? (c->a_guarded ? 5.0 : 2.0) / lanes : 2.5) * (double)(int64_t)((n + 511) / 512);
+  double copy_b = n * k * (c->b_runs ? (c->b_guarded ? 5.0 : 2.0) / lanes : 2.5);
   double store = m * n * (c->c_runs ? 1.0 / lanes : 2.5);
   return batch * (compute + copy_a + copy_b + store);
 }
@@ -163,6 +181,8 @@ static void try_order(wf_module *module, wf_op *op, wf_tile_target target, const
   bool along_k = runs_along(module, a->expr, &c.k, lanes), along_m = runs_along(module, a->expr, &c.m, lanes);
   c.a_along_m = along_m && !along_k;
   c.a_runs = along_k || along_m;
+  c.a_guarded = guarded_along(a->expr, c.a_along_m ? &c.m : &c.k);
+  c.b_guarded = guarded_along(b->expr, &c.n);
   c.b_runs = runs_along(module, b->expr, &c.n, 2 * lanes);
   const wf_atom *n_axis = c.n.digits[c.n.count - 1].axis;
   const wf_dim *indices[WF_MAX_RANK];
@@ -205,4 +225,10 @@ bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target
   double work = extent_of(&out->m) * extent_of(&out->n) * extent_of(&out->k) * extent_of(&out->batch);
   return best_cost < 1e300 && work >= WORTH_IT && extent_of(&out->n) >= target.vector_bytes / 4 && extent_of(&out->m) >= 2 &&
          extent_of(&out->k) >= 8;
+}
+
+double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target) {
+  wf_contraction c;
+  if (wf_classify_contraction(module, op, target, &c)) return wf_contraction_cost(module, &c, target);
+  return op->kind == WF_O_COMPUTE ? wf_draft_nest_cost(module, op, target) : 0;
 }
