@@ -56,6 +56,25 @@ const char *wf_net_text_at(const wf_net_lexing *lexing, wf_loc loc) {
   return (size_t)(end - at) < (size_t)loc.column ? end : at + loc.column - 1;
 }
 
+// `retrun x`, `ops f(...)`: the first word of the line, or the one at the place, is almost a keyword.
+static void advise_keyword(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
+  static const char *const words[] = {"import", "let", "op", "net", "optimizer", "train", "mesh", "return", "for", "if", "else", "loop",
+                                      "next", "yield", "param", "state", "update", "shard", "stage", "where", "carry", "reverse"};
+  const char *here = wf_net_text_at(lexing, loc), *first = here - (loc.column - 1);
+  while (*first == ' ' || *first == '\t') first++;
+  const char *places[] = {here, first};
+  for (int i = 0; i < 2; i++) {
+    size_t length = strspn(places[i], "abcdefghijklmnopqrstuvwxyz");
+    const char *word = wf_arena_strndup(lexing->arena, places[i], length);
+    const char *near = length > 1 ? wf_did_you_mean(word, words, sizeof words / sizeof *words) : NULL;
+    if (near && strcmp(near, word) == 0 && i == 0 && here != first)
+      wf_help(lexing->diag, error, "`%s` is a word of the language: it cannot be a name here", word);
+    else if (near && strcmp(near, word) != 0)
+      wf_help(lexing->diag, error, "did you mean `%s`?", near);
+    if (near) return;
+  }
+}
+
 void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
   const char *text = wf_net_text_at(lexing, loc);
   if (lexing->floordiv_line == loc.line)
@@ -66,6 +85,8 @@ void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
     wf_help(lexing->diag, error, "write `a if cond else b`; put a condition that ends in a read into parentheses, or its `else` is the read's");
   else if (text[0] == '=' && text[1] != '=')
     wf_help(lexing->diag, error, "`==` compares; `=` defines a name, `name[axes] = ...` a tensor by its elements");
+  else
+    advise_keyword(lexing, error, loc);
 }
 
 // ---- comments ----------------------------------------------------------------------------------------------------------

@@ -302,6 +302,10 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, wf_
   wf_loc loc = *yypcontext_location(context);
   int token = found == YYSYMBOL_YYEOF ? 0 : 1, count = yypcontext_expected_tokens(context, expected, MOST);
   if (in->too_deep) return 0;
+  if (found == YYSYMBOL_T_RESYNC) {   // of a line that was reported already
+    in->recovering = true;
+    return 0;
+  }
   wf_text text;
   wf_text_init(&text);
   wf_text_add(&text, spell(in, token, loc, found));
