@@ -268,30 +268,57 @@ void wf_poly_add_dim(wf_poly *poly, const wf_dim *dim, int64_t factor) {
   }
 }
 
-// c * (n//k) with k | n and g = gcd(c, k) > 1  ==>  c/g * (n//(k/g)): so that 2*(n//2) is n where n is known to be even.
-static bool reduce_exact(wf_dims *dims, wf_term *term) {
-  for (int i = 0; i < term->factor_count; i++) {
-    const wf_atom *atom = term->factors[i];
-    int64_t by = wf_atom_node_of(atom)->exact, common = by ? wf_gcd(term->coefficient, by) : 1;
-    if (common == 1) continue;
-    wf_term rest, one = atom->as_dim->terms[0];
-    wf_term_divide(dims, *term, one, &rest);
-    rest.coefficient = term->coefficient / common;
-    const wf_dim *quotient = by == common ? atom->numerator
-                                          : wf_atom_floordiv(dims, atom->numerator, wf_dim_const(dims, by / common))->as_dim;
-    *term = wf_term_multiply(dims, rest, quotient->terms[0]);
-    return true;
+static int64_t exact_product(wf_term term) {
+  int64_t product = 1;
+  for (int i = 0; i < term.factor_count; i++) {
+    int64_t by = wf_atom_node_of(term.factors[i])->exact;
+    if (by) product = wf_saturating_multiply(product, by);
   }
-  return false;
+  return product;
+}
+
+// The term with each exact n//k replaced by n: k times its value.
+static wf_term without_exact(wf_dims *dims, wf_term term) {
+  wf_term base = {term.coefficient, 0, NULL};
+  for (int i = 0; i < term.factor_count; i++) {
+    const wf_atom *atom = term.factors[i];
+    const wf_dim *value = wf_atom_node_of(atom)->exact ? atom->numerator : atom->as_dim;
+    base = wf_term_multiply(dims, base, value->terms[0]);
+  }
+  return base;
+}
+
+// Exact quotients (n//2 where 2 divides n) are rational multiples of n: over a common denominator the terms of one base
+// merge, and each base gets back one term r*(n//d), r and d coprime. So n//2 + n//2 is n, whatever the way to it.
+static void merge_exact(wf_poly *poly) {
+  int64_t common = 1;
+  for (int i = 0; i < poly->count; i++) {
+    int64_t by = exact_product(poly->terms[i]);
+    common = wf_saturating_multiply(common, by / wf_gcd(common, by));
+  }
+  if (common == 1) return;
+  for (int i = 0; i < poly->count; i++) {
+    int64_t scale = common / exact_product(poly->terms[i]);
+    poly->terms[i] = without_exact(poly->dims, poly->terms[i]);
+    poly->terms[i].coefficient = checked_multiply(poly->dims, poly->terms[i].coefficient, scale);
+  }
+  sort_and_merge(poly);
+  wf_poly merged;
+  wf_poly_init(&merged, poly->dims);
+  for (int i = 0; i < poly->count; i++) {
+    wf_term term = poly->terms[i];
+    int64_t shared = wf_gcd(term.coefficient, common);
+    term.coefficient /= shared;
+    wf_poly_add(&merged, shared == common ? term : wf_term_divide_known(poly->dims, term, common / shared));
+  }
+  sort_and_merge(&merged);
+  poly->count = 0;
+  for (int i = 0; i < merged.count; i++) wf_poly_add(poly, merged.terms[i]);
 }
 
 const wf_dim *wf_poly_finish(wf_poly *poly) {
-  bool changed;
-  do {
-    sort_and_merge(poly);
-    changed = false;
-    for (int i = 0; i < poly->count; i++) changed |= reduce_exact(poly->dims, &poly->terms[i]);
-  } while (changed);
+  sort_and_merge(poly);
+  if (poly->dims->has_exact) merge_exact(poly);
   return cons(poly->dims, poly->terms, poly->count);
 }
 
@@ -383,7 +410,7 @@ const wf_atom *wf_atom_floordiv(wf_dims *dims, const wf_dim *numerator, const wf
   const wf_atom *symbol = wf_dim_as_atom(numerator);
   int64_t by;
   if (symbol && symbol->kind == WF_ATOM_SYMBOL && wf_dim_is_const(denominator, &by) && symbol->divisor % by == 0)
-    node->exact = by;
+    node->exact = by, dims->has_exact = true;
   wrap_atom(dims, node);
   return &node->atom;
 }

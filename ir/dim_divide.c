@@ -45,8 +45,7 @@ int64_t wf_term_known_divisor(wf_term term) {
   return divisor;
 }
 
-// The term divided by k, which divides its known divisor.
-static wf_term divide_known(wf_dims *dims, wf_term term, int64_t k) {
+wf_term wf_term_divide_known(wf_dims *dims, wf_term term, int64_t k) {
   wf_term result = {term.coefficient, 0, NULL};
   for (int i = 0; i < term.factor_count; i++) {
     const wf_atom *atom = term.factors[i];
@@ -77,7 +76,7 @@ static void pull_const(const wf_dim *num, int64_t d, bool whole, const wf_dim **
     if (whole && term.factor_count && r) r = term.coefficient;
     taken.coefficient = (term.coefficient - r) / modulus;
     term.coefficient = r;
-    if (taken.coefficient) wf_poly_add(&quotient, known > 1 ? divide_known(dims, taken, known) : taken);
+    if (taken.coefficient) wf_poly_add(&quotient, known > 1 ? wf_term_divide_known(dims, taken, known) : taken);
     wf_poly_add(&rest, term);
   }
   *out_quotient = wf_poly_finish(&quotient);

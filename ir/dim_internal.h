@@ -38,7 +38,7 @@ struct wf_dims {
   wf_map symbols;
   int atom_count;
   int nesting;
-  bool overflowed;
+  bool overflowed, has_exact;
   const wf_dim *zero, *one;
 };
 
@@ -77,6 +77,7 @@ int64_t wf_dim_content(const wf_dim *dim);                  // gcd of all coeffi
 // The floordiv atom as it stands, not simplified.
 const wf_atom *wf_atom_floordiv(wf_dims *dims, const wf_dim *numerator, const wf_dim *denominator);
 int64_t wf_term_known_divisor(wf_term term);   // of the monomial's value, from symbols' divisors
+wf_term wf_term_divide_known(wf_dims *dims, wf_term term, int64_t k);   // the term divided by k, which divides its known divisor
 
 wf_interval wf_atom_range(const wf_atom *atom);
 int64_t wf_dim_low(const wf_dim *dim);

@@ -2,7 +2,7 @@
 //
 // The lower bound of a dim is the best of its plain interval and of what these steps leave, each sound by itself:
 //   an axis that the dim only rises (falls) with takes its least (greatest) value, which may be symbolic;
-//   a quotient e//d whose numerator meets the rest of the dim is written (e - m)/d with 0 <= m <= d-1;
+//   a quotient e//d whose numerator meets the rest of the dim, or whose d does, is written (e - m)/d with 0 <= m <= d-1;
 //   a symbol that the dim only rises (falls) with takes its least (greatest) value.
 #include "ir/dim_internal.h"
 
@@ -186,7 +186,8 @@ static bool eliminate_tied(const wf_dim *dim, const atom_list *list, elimination
   for (int exact = 1; exact >= 0; exact--)
     for (int i = list->count - 1; i >= 0; i--) {
       const wf_atom *atom = list->items[i];
-      if (atom->kind == WF_ATOM_FLOORDIV && is_tied(dim, atom) && eliminate_quotient(dim, atom, exact, out)) return true;
+      if (atom->kind != WF_ATOM_FLOORDIV || !(is_tied(dim, atom) || (exact && !wf_dim_is_const(atom->denominator, NULL)))) continue;
+      if (eliminate_quotient(dim, atom, exact, out)) return true;
     }
   return false;
 }
