@@ -259,7 +259,7 @@ static void publish(training *t, wf_value *loss, wf_value *const *metrics) {
 
 static bool build_parts(training *t, int64_t parts) {
   wf_arena *arena = t->block->arena;
-  wf_micro micro = {.function = t->function, .count = parts};
+  wf_micro micro = {.function = t->function};
   int metric_count = t->spec->metrics.count, param_count = 0;
   wf_value **params = NULL, **gradients = NULL;
   wf_value **losses = WF_NEW_ARRAY(arena, wf_value *, parts), **metrics;
@@ -269,7 +269,6 @@ static bool build_parts(training *t, int64_t parts) {
     int first = t->function->ops.count;
     pass_results pass;
     if (!run_pass(t, i, parts, &pass)) return false;
-    micro.index = i;
     if (parts > 1) wf_micro_take(&micro, first);
     losses[i] = pass.loss;
     for (int m = 0; m < metric_count; m++) metrics[m * parts + i] = pass.metrics[m];

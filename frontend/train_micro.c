@@ -24,15 +24,9 @@ static wf_value *newest(const wf_micro *micro, wf_value *value) {
 static const wf_expr *replace_leaf(void *context, const wf_expr *node) {
   wf_micro *micro = context;
   wf_module *module = micro->function->module;
-  if (node->op == WF_S_READ) {
-    wf_value *value = newest(micro, node->operand);
-    if (value == node->operand) return NULL;
-    return wf_expr_read(module, value, node->args, node->has_default ? node->args[node->arg_count - 1] : NULL);
-  }
-  if (node->op != WF_S_RANDOM) return NULL;
-  const wf_expr *scaled = wf_expr_binary(module, WF_S_MUL, node->args[1], wf_expr_const_int(module, WF_I64, micro->count));
-  const wf_expr *counter = wf_expr_binary(module, WF_S_ADD, scaled, wf_expr_const_int(module, WF_I64, micro->index));
-  return wf_expr_random(module, (uint64_t)node->integer, node->args[0], counter, node->args[2]);
+  wf_value *value = node->op == WF_S_READ ? newest(micro, node->operand) : NULL;
+  if (!value || value == node->operand) return NULL;
+  return wf_expr_read(module, value, node->args, node->has_default ? node->args[node->arg_count - 1] : NULL);
 }
 
 static void rewrite_op(wf_micro *micro, wf_op *op) {

@@ -5,14 +5,13 @@
 
 // ---- micro-batches (train_micro.c) ---------------------------------------------------------------------------------
 // One step over k micro-batches applies the net k times in one function. Each state (running statistics) goes from one
-// to the next, and random() draws from its own counter: step*k + i in the place of step.
+// to the next; random() has a site of its own in each.
 typedef struct wf_micro_state { wf_value *state, *value; } wf_micro_state;
 typedef struct wf_micro {
   wf_function *function;
-  int64_t count, index;
   WF_VEC(wf_micro_state) states;   // the newest value of each state that was updated
 } wf_micro;
-// Rewrites the operations from `first` on, made for micro-batch micro->index, and takes their updates of states.
+// Rewrites the operations from `first` on, made for one micro-batch, and takes their updates of states.
 void wf_micro_take(wf_micro *micro, int first);
 // The updates that were taken, once.
 void wf_micro_finish(wf_micro *micro, wf_loc loc);
