@@ -49,6 +49,7 @@ void wf_print_number(wf_text *out, wf_dtype type, double number) {
   if (isnan(number)) { wf_text_add(out, "nan"); return; }
   if (isinf(number)) { wf_text_add(out, number < 0 ? "-inf" : "inf"); return; }
   char text[40];
+  if (number == rint(number) && fabs(number) < 1e9) { wf_text_printf(out, "%.0f", number); return; }
   for (int digits = 1; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, number);
     double back = strtod(text, NULL);

@@ -14,17 +14,19 @@ typedef bool (*wf_pass_run)(wf_module *module, const wf_pass_options *options);
 typedef struct wf_pass { const char *name, *help; wf_pass_run run; } wf_pass;
 extern const wf_pass wf_pass_table[];   // ends with name NULL
 const wf_pass *wf_pass_find(const char *name);
+typedef struct wf_pass_option_info { const char *pass, *key, *type, *otherwise, *help; } wf_pass_option_info;   // passes.def
+extern const wf_pass_option_info wf_pass_option_table[];   // ends with pass NULL
 
 #define WF_PASS(name, function, help) bool function(wf_module *module, const wf_pass_options *options);
 #include "passes/passes.def"
-#undef WF_PASS
 
 typedef struct wf_pipeline_hooks {   // all may be NULL
   void *context;
   void (*after)(void *context, const char *pass, wf_module *module, double seconds);   // dumps, timings, stats
   bool verify;                       // between passes
 } wf_pipeline_hooks;
-// "simplify,fuse{strategy=greedy,max-reads=8},tile". Unknown pass or option: an error with a suggestion.
+// "simplify,fuse{strategy=greedy,max-reads=8},tile". Unknown pass or option: an error with a suggestion, before any pass
+// runs. Stops at the first pass that fails, or that leaves a module which does not verify.
 bool wf_pipeline_run(wf_module *module, const char *passes, const wf_pipeline_hooks *hooks);
-extern const char *const wf_default_passes;
+extern const char *const wf_default_passes;   // in the same form
 #endif
