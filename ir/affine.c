@@ -1,4 +1,5 @@
-// Inversion of index maps, the frame: axes are split into digits until no quotient holds an unknown, the equations are
+// Inversion of index maps, the frame: axes are split into digits until no quotient holds an unknown (or the quotient gets
+// a name, and an equation of its own), the equations are
 // solved one by one, and what the solution does not prove becomes guards.
 #include "ir/affine_internal.h"
 
@@ -98,12 +99,32 @@ static bool refine(wf_system *system, const wf_atom *quotient) {
   return false;
 }
 
+// What no digit resolves is named: e//d = w and e = d*w + m with 0 <= m < d, one more equation in two more unknowns.
+static bool name_quotient(wf_system *system, const wf_atom *quotient) {
+  const wf_atom **live = WF_NEW_ARRAY(system->arena, const wf_atom *, system->unknowns.count);
+  int count = 0;
+  for (int i = 0; i < system->unknowns.count; i++)
+    if (!system->unknowns.items[i].value) live[count++] = system->unknowns.items[i].axis;
+  const wf_dim *low = wf_dim_minimum(quotient->as_dim, live, count), *high = wf_dim_maximum(quotient->as_dim, live, count);
+  const wf_dim *extent = low && high ? wf_dim_offset(wf_dim_sub(high, low), 1) : NULL;
+  if (!extent || wf_dim_has_axis(extent) || wf_dim_has_axis(quotient->denominator)) return false;
+  const wf_dim *whole = wf_dim_add(wf_system_unknown(system, "whole", extent, true), low);
+  const wf_dim *part = wf_system_unknown(system, "part", quotient->denominator, false);
+  wf_binding binding = {quotient, whole};
+  for (int i = 0; i < system->equation_count; i++)
+    if (system->equations[i]) system->equations[i] = wf_dim_substitute(system->equations[i], &binding, 1);
+  const wf_dim *value = wf_dim_add(wf_dim_mul(quotient->denominator, whole), part);
+  system->named++;
+  system->equations[system->equation_count++] = wf_dim_sub(quotient->numerator, value);
+  return true;
+}
+
 static bool refine_all(wf_system *system) {
-  int steps = 0;
+  int steps = system->named;
   for (int i = 0; i < system->equation_count; i++) {
     const wf_atom *quotient;
     while (system->equations[i] && (quotient = quotient_of_live(system, system->equations[i])))
-      if (++steps > MOST_REFINEMENTS || !refine(system, quotient)) return false;
+      if (++steps > MOST_REFINEMENTS || !(refine(system, quotient) || name_quotient(system, quotient))) return false;
   }
   return true;
 }
@@ -164,7 +185,7 @@ static void drop_true_guards(wf_system *system) {
 bool wf_affine_invert(wf_dims *dims, wf_arena *arena, const wf_dim *const *maps, const wf_atom *const *targets, int map_count,
                       const wf_atom *const *axes, int axis_count, wf_inverse *out) {
   wf_system system = {.dims = dims, .arena = arena, .equation_count = map_count};
-  system.equations = WF_NEW_ARRAY(arena, const wf_dim *, map_count);
+  system.equations = WF_NEW_ARRAY(arena, const wf_dim *, map_count + MOST_REFINEMENTS);
   for (int i = 0; i < map_count; i++) system.equations[i] = wf_dim_sub(maps[i], targets[i]->as_dim);
   for (int i = 0; i < axis_count; i++) {
     wf_unknown unknown = {axes[i], NULL, false};

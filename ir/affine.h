@@ -20,7 +20,7 @@ typedef struct wf_inverse {
 // maps[k]: over `axes` (and symbols); targets[k]: the axis atom that stands for q_k, its extent the operand's. Where a guard fails,
 // values may leave the domain (a read there needs the guard around it). A window with stride s and dilation d iterates
 // over its ceil(R/S) taps of the right phase only. Axes of the domain may lie in extents of no other axis of it.
-// False where the maps have no such inverse here: a product of axes, a radix left over ((2*i + 3*j)//7), unknown signs;
+// False where the maps have no such inverse here: a product of axes, a stride of unknown sign, symbolic strides without a known common divisor;
 // *out is then unset, and the adjoint is a scatter.
 bool wf_affine_invert(wf_dims *dims, wf_arena *arena, const wf_dim *const *maps, const wf_atom *const *targets, int map_count,
                       const wf_atom *const *axes, int axis_count, wf_inverse *out);

@@ -16,6 +16,7 @@ typedef struct wf_system {
   wf_arena *arena;
   WF_VEC(wf_unknown) unknowns;
   const wf_dim **equations; int equation_count;   // each == 0; NULL: solved
+  int named;               // equations added for quotients
   WF_VEC(wf_guard) guards;
 } wf_system;
 

@@ -6,7 +6,8 @@
 //   axis       a loop variable, 0 <= axis < extent, of one compute or one kernel loop
 //   floordiv   floordiv(dim, dim) with a positive divisor
 // e % d is kept as e - d*floordiv(e, d). What is a shape and what is an index map differ only in whether axes occur.
-// (docs/ir.md, "Dims and bounds".)
+// Facts of a symbol are used when a dim is simplified: tighten them before. A table is for one thread at a time, queries
+// included: bounds and quotients are remembered. (docs/ir.md, "Dims and bounds".)
 #ifndef WEFT_IR_DIM_H
 #define WEFT_IR_DIM_H
 #include <stdbool.h>
@@ -73,7 +74,7 @@ bool wf_dim_split(const wf_dim *dim, const wf_atom *atom, const wf_dim **out_coe
 // dim / divisor where exact for every value of the atoms, else NULL.
 const wf_dim *wf_dim_exact_div(const wf_dim *dim, const wf_dim *divisor);
 
-// Replace atoms (symbols or axes) by dims, simplifying. Also rewrites inside floordiv.
+// Replace atoms by dims, simplifying. Also rewrites inside floordiv, but not in extents of axes that stay.
 typedef struct wf_binding { const wf_atom *atom; const wf_dim *value; } wf_binding;
 const wf_dim *wf_dim_substitute(const wf_dim *dim, const wf_binding *bindings, int count);
 

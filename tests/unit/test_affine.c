@@ -296,6 +296,16 @@ static void test_plain_maps(void **state) {
   map(p, wf_dim_floordiv(wf_dim_scale(axis(p, "y", C(8)), 3), C(4)), C(6));
   expect_inverse(p, 24);
   finish(p);
+  start(p);                                  // a transposed convolution's read: (y + 1 - r)//2
+  y = axis(p, "y", C(28));
+  map(p, wf_dim_floordiv(wf_dim_offset(wf_dim_sub(y, axis(p, "r", C(3))), 1), C(2)), C(14));
+  expect_inverse(p, 28 * 3);
+  finish(p);
+  start(p);                                  // no digit helps: (2*i + 3*j)//7
+  i = axis(p, "i", C(8));
+  map(p, wf_dim_floordiv(wf_dim_add(wf_dim_scale(i, 2), wf_dim_scale(axis(p, "j", C(8)), 3)), C(7)), C(6));
+  expect_inverse(p, 6 * 7 * 8);
+  finish(p);
   start(p);                                  // coupled: (i + j, i - j)
   i = axis(p, "i", C(4));
   const wf_dim *j = axis(p, "j", C(5));
@@ -308,9 +318,9 @@ static void test_plain_maps(void **state) {
 static void test_refusals(void **state) {
   problem problem_, *p = &problem_;
   wf_inverse inverse;
-  start(p);                                  // a radix left over
-  const wf_dim *i = axis(p, "i", C(8)), *j = axis(p, "j", C(8));
-  map(p, wf_dim_floordiv(wf_dim_add(wf_dim_scale(i, 2), wf_dim_scale(j, 3)), C(7)), C(6));
+  start(p);                                  // symbolic strides
+  const wf_dim *i = axis(p, "i", C(8)), *j = axis(p, "j", C(8)), *s = wf_dim_symbol(p->dims, "s"), *t = wf_dim_symbol(p->dims, "t");
+  map(p, wf_dim_add(wf_dim_mul(i, s), wf_dim_mul(j, t)), C(6));
   assert_false(invert(p, &inverse));
   finish(p);
   start(p);                                  // a product
@@ -354,7 +364,7 @@ static void test_random_maps(void **state) {
   }
   printf("random maps inverted: %d affine, %d with digits, of %d each\n", inverted[0], inverted[1], total / 2);
   assert_in_range(inverted[0], total * 45 / 100, total);
-  assert_in_range(inverted[1], total * 20 / 100, total);
+  assert_in_range(inverted[1], total * 45 / 100, total);
 }
 
 int main(void) {
