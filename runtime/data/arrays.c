@@ -31,7 +31,7 @@ static weft_status *read_rows(weft_dataset *dataset, int field, const int64_t *i
 static void where_row(const weft_dataset *dataset, int field, int64_t index, char *text, size_t size) {
   const weft_array *array = &((const arrays_dataset *)dataset)->arrays[field];
   int64_t at = array->offset + index * (int64_t)weft_field_bytes(&dataset->fields[field]);
-  snprintf(text, size, "%s: byte %lld%s", array->path, (long long)at, array->data ? " (unpacked)" : "");
+  snprintf(text, size, "%s: byte %lld%s", array->path, (long long)at, array->packed ? " (unpacked)" : "");
 }
 
 static void destroy_arrays(weft_dataset *dataset) {

@@ -101,6 +101,7 @@ typedef struct weft_array {
   uint8_t *data;                    // heap, owned; NULL: in `file`
   weft_file file;
   int64_t offset;                   // of the first element in the (unpacked) file
+  bool packed;                      // offsets count unpacked bytes
   bool picture;
 } weft_array;
 void weft_array_deinit(weft_array *array);

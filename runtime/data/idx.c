@@ -121,6 +121,7 @@ static weft_status *read_idx(const char *path, weft_array *array) {
   gzbuffer(file, 1 << 17);
   const idx_type *type = NULL;
   weft_status *failed = read_header(file, array, &type);
+  array->packed = !gzdirect(file);
   if (!failed) failed = read_body(file, type, array);
   gzclose(file);
   TRY(failed);

@@ -121,6 +121,7 @@ static weft_status *read_array(const zip_reader *zip, const zip_member *member, 
   if (!weft_shape_bytes(out->dtype, out->rank, out->extents, &bytes) || bytes != (int64_t)member->size - out->offset)
     return weft_fail(WEFT_BAD_INPUT, "%s: %lld bytes of elements, the shape asks for another number", what,
                      (long long)((int64_t)member->size - out->offset));
+  out->packed = true;
   memmove(out->data, out->data + out->offset, (size_t)bytes);
   return NULL;
 }
