@@ -35,10 +35,10 @@ static int64_t search_buffer(const tracer *t, int buffer) {
   const wf_plan_buffer *b = &t->plan->buffers[buffer];
   const void *data = t->binding->addresses[buffer];
   int64_t count = t->binding->elements[buffer], at = weft_find_nonfinite(b->dtype, data, count);
-  while (t->nan_only && at >= 0 && !isnan(wf_load_element(b->dtype, data, at)))
-    do at++;
-    while (at < count && !isnan(wf_load_element(b->dtype, data, at)));
-  return at < count ? at : -1;
+  if (!t->nan_only || at < 0) return at;
+  for (; at < count; at++)
+    if (isnan(wf_load_element(b->dtype, data, at))) return at;
+  return -1;
 }
 
 static bool search_step(weft_watch *watch, const wf_plan_step *step) {
