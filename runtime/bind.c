@@ -417,6 +417,12 @@ static bool fit(const wf_plan_buffer *input, int rank, const int64_t *extents, i
   return at == rank;
 }
 
+int64_t weft_session_fixed_batch(const weft_session *session, int plan) {
+  const wf_plan_buffer *input = weft_session_input(session, plan, 0);
+  int64_t extent = input && input->rank > 0 ? constant_extent(&input->extents[0]) : -1;
+  return extent > 0 ? extent : 0;
+}
+
 weft_status *weft_session_fit_shape(const weft_session *session, const wf_plan_buffer *input, weft_tensor *shape) {
   (void)session;
   int64_t widened[WEFT_MAX_RANK + 1] = {1}, out[WEFT_MAX_RANK] = {0};

@@ -252,21 +252,26 @@ static weft_status *prepare_plan(weft_session *session, const wf_plan *plan, wef
 
 // ---- life -----------------------------------------------------------------------------------------------------------
 
-// "ranges": {"label": 10} in the program's metadata.
+// Integer targets lie below the metadata's "classes", other fields below their own "range" (docs/metadata.md).
+static weft_status *add_range(weft_session *session, const json_t *field, int64_t classes) {
+  const char *name = json_string_value(json_object_get(field, "name"));
+  int64_t bound = json_integer_value(json_object_get(field, "range"));
+  if (bound <= 0 && json_is_true(json_object_get(field, "target"))) bound = classes;
+  if (!name || bound <= 0) return NULL;
+  weft_range *range = &session->ranges[session->range_count];
+  range->bound = bound;
+  TRY(weft_copy_text(name, &range->input));
+  session->range_count++;
+  return NULL;
+}
+
 static weft_status *read_ranges(weft_session *session) {
-  const char *text = session->program->metadata, *key;
-  json_t *metadata = text ? json_loads(text, 0, NULL) : NULL, *bound;
-  json_t *ranges = json_object_get(metadata, "ranges");
-  weft_status *failed = weft_allocate(json_object_size(ranges), sizeof *session->ranges, &session->ranges);
-  if (!failed) {
-    json_object_foreach(ranges, key, bound) {
-      if (failed) break;
-      weft_range *range = &session->ranges[session->range_count];
-      range->bound = json_integer_value(bound);
-      failed = weft_copy_text(key, &range->input);
-      if (!failed) session->range_count++;
-    }
-  }
+  const char *text = session->program->metadata;
+  json_t *metadata = text ? json_loads(text, 0, NULL) : NULL;
+  const json_t *fields = json_object_get(metadata, "fields");
+  int64_t classes = json_integer_value(json_object_get(metadata, "classes"));
+  weft_status *failed = weft_allocate(json_array_size(fields), sizeof *session->ranges, &session->ranges);
+  for (size_t i = 0; i < json_array_size(fields) && !failed; i++) failed = add_range(session, json_array_get(fields, i), classes);
   json_decref(metadata);
   return failed;
 }
@@ -338,18 +343,27 @@ void weft_session_destroy(weft_session *session) {
 
 // ---- looking --------------------------------------------------------------------------------------------------------
 
-int weft_session_input_count(const weft_session *session, int plan) {
+static int count_role(const wf_plan *plan, wf_buffer_role role) {
   int count = 0;
-  for (int i = 0; i < session->program->plans[plan].buffer_count; i++)
-    count += session->program->plans[plan].buffers[i].role == WF_BUFFER_INPUT;
+  for (int i = 0; i < plan->buffer_count; i++) count += plan->buffers[i].role == role;
   return count;
 }
 
-const wf_plan_buffer *weft_session_input(const weft_session *session, int plan, int index) {
-  const wf_plan *p = &session->program->plans[plan];
-  for (int i = 0; i < p->buffer_count; i++)
-    if (p->buffers[i].role == WF_BUFFER_INPUT && index-- == 0) return &p->buffers[i];
+static const wf_plan_buffer *find_role(const wf_plan *plan, wf_buffer_role role, int index) {
+  for (int i = 0; i < plan->buffer_count; i++)
+    if (plan->buffers[i].role == role && index-- == 0) return &plan->buffers[i];
   return NULL;
+}
+
+int weft_session_input_count(const weft_session *session, int plan) { return count_role(&session->program->plans[plan], WF_BUFFER_INPUT); }
+int weft_session_output_count(const weft_session *session, int plan) { return count_role(&session->program->plans[plan], WF_BUFFER_OUTPUT); }
+
+const wf_plan_buffer *weft_session_input(const weft_session *session, int plan, int index) {
+  return find_role(&session->program->plans[plan], WF_BUFFER_INPUT, index);
+}
+
+const wf_plan_buffer *weft_session_output_buffer(const weft_session *session, int plan, int index) {
+  return find_role(&session->program->plans[plan], WF_BUFFER_OUTPUT, index);
 }
 
 int64_t weft_session_input_range(const weft_session *session, const char *input) {

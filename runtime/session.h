@@ -43,6 +43,9 @@ void weft_session_set_scalars(weft_session *session, int64_t step, int64_t seed,
 weft_status *weft_session_run(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count);
 // An output of the plan's latest run; its data is valid until the plan runs again.
 weft_status *weft_session_output(weft_session *session, int plan, const char *name, weft_tensor *out);
+int weft_session_output_count(const weft_session *session, int plan);
+// The buffer of the plan's i-th OUTPUT, in plan order.
+const wf_plan_buffer *weft_session_output_buffer(const weft_session *session, int plan, int index);
 
 // The same, but stops as soon as the named scalar output is not finite: before later steps (the optimizer's) use it.
 // out_stopped tells; parameters that the later steps would have updated are then what they were.
@@ -64,6 +67,8 @@ const wf_plan_buffer *weft_session_input(const weft_session *session, int plan, 
 // Changes shape->extents and rank into ones that the input takes, by adding and dropping extents of 1 (a picture without
 // a batch or channel axis); the elements stay. A status names both shapes where they do not fit.
 weft_status *weft_session_fit_shape(const weft_session *session, const wf_plan_buffer *input, weft_tensor *shape);
+// The first extent of the plan's first input where it is no run-time value, else 0.
+int64_t weft_session_fixed_batch(const weft_session *session, int plan);
 // Exclusive upper bound of an integer input's values (the classes, the vocabulary), 0 where the program states none.
 int64_t weft_session_input_range(const weft_session *session, const char *input);
 
