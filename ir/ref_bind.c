@@ -80,9 +80,10 @@ static bool check_shape(wf_ref *ref, const wf_value *input, const wf_tensor *ten
     wf_text text;
     wf_text_init(&text);
     wf_dim_print(&text, input->shape[axis], NULL, NULL);
-    wf_diagnostic *error = wf_error(ref->diag, input->loc, "axis %d of input '%s' has %lld elements, not %s = %lld", axis, input->name,
-                                    (long long)tensor->shape[axis], text.data, (long long)wanted);
-    wf_note(ref->diag, error, input->loc, "extents are bound by the first input that has them in its shape");
+    bool fixed = wf_dim_is_const(input->shape[axis], &wanted);
+    wf_diagnostic *error = wf_error(ref->diag, input->loc, "axis %d of input '%s' has %lld elements, not %s", axis, input->name,
+                                    (long long)tensor->shape[axis], text.data);
+    if (!fixed) wf_note(ref->diag, error, input->loc, "%s is %lld: extents are bound by the first input that has them in its shape", text.data, (long long)wanted);
     wf_text_deinit(&text);
     return false;
   }

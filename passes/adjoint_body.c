@@ -7,6 +7,7 @@ typedef struct node_state { const wf_expr *node, *cotangent; bool active; } node
 
 typedef struct reversal {
   wf_tape *tape;
+  const wf_expr *root, *stored;   // the body, and a read of the value that holds it (or NULL)
   WF_VEC(node_state) order;   // operands first
   int *slots;
   int slot_count;
@@ -65,7 +66,7 @@ static const wf_expr *derive(reversal *rev, const node_state *state, int operand
   if (node->op == WF_S_CAST) return wf_expr_cast(module, node->args[0]->dtype, state->cotangent);
   static const char *const operand_names[] = {"a", "b", "c"};
   const char *names[5] = {"r", "g"};
-  const wf_expr *values[5] = {node, state->cotangent};
+  const wf_expr *values[5] = {node == rev->root && rev->stored ? rev->stored : node, state->cotangent};
   for (int i = 0; i < node->arg_count; i++) {
     names[2 + i] = operand_names[i];
     values[2 + i] = node->args[i];
@@ -83,8 +84,8 @@ static void push_down(reversal *rev, const node_state *state) {
   }
 }
 
-int wf_body_cotangents(wf_tape *tape, const wf_expr *body, const wf_expr *seed, wf_read_cotangent **out_list) {
-  reversal rev = {.tape = tape};
+int wf_body_cotangents(wf_tape *tape, const wf_expr *body, const wf_expr *stored, const wf_expr *seed, wf_read_cotangent **out_list) {
+  reversal rev = {.tape = tape, .root = body, .stored = stored};
   wf_expr_walk(body, record, &rev);
   index_nodes(&rev);
   for (int i = 0; i < rev.order.count; i++) rev.order.items[i].active = is_active(&rev, rev.order.items[i].node);

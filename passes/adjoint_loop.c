@@ -261,6 +261,54 @@ static void add_invariants(backward *b) {
   }
 }
 
+// ---- saving what the reverse walk needs --------------------------------------------------------------------------------------
+
+static wf_value *add_stacked_result(wf_function *function, wf_op *loop, wf_value *value) {
+  wf_module *module = function->module;
+  const wf_dim *shape[WF_MAX_RANK + 1] = {loop->trip};
+  for (int i = 0; i < value->rank; i++) shape[i + 1] = value->shape[i];
+  const char *name = wf_arena_printf(module->arena, "%s.%s", loop->region->name, value->name);
+  wf_value *whole = wf_value_create(function, name, value->dtype, value->rank + 1, shape, value->loc);
+  whole->def = loop;
+  whole->result_index = loop->result_count;
+  wf_value **results = WF_NEW_ARRAY(module->arena, wf_value *, loop->result_count + 1);
+  memcpy(results, loop->results, sizeof *results * (size_t)loop->result_count);
+  results[loop->result_count++] = whole;
+  loop->results = results;
+  wf_function_result(loop->region, value->name, value);
+  return whole;
+}
+
+// The whole of a forward value over all steps: a result that the loop has, or one that it gains.
+static wf_value *stack_forward(backward *b, const wf_value *value) {
+  for (int i = b->op->carry_count; i < b->op->result_count; i++)
+    if (b->op->region->results.items[i].value == value) return b->op->results[i];
+  return add_stacked_result(b->tape->function, b->op, (wf_value *)value);
+}
+
+// The value at the same place of a function that was cloned into the one that has `value`.
+static wf_value *counterpart(const wf_function *clone, const wf_function *original, const wf_value *value) {
+  for (int i = 0; i < clone->inputs.count; i++)
+    if (clone->inputs.items[i] == value) return original->inputs.items[i];
+  for (int i = 0; i < clone->ops.count; i++)
+    for (int k = 0; k < clone->ops.items[i]->result_count; k++)
+      if (clone->ops.items[i]->results[k] == value) return original->ops.items[i]->results[k];
+  return NULL;
+}
+
+// A loop inside gained results when its copy was differentiated: the forward one gains the same.
+static void repeat_gains(const wf_op *clone, wf_op *original, wf_function *function) {
+  for (int i = 0; i < clone->region->ops.count; i++)
+    if (clone->region->ops.items[i]->kind == WF_O_LOOP) repeat_gains(clone->region->ops.items[i], original->region->ops.items[i], original->region);
+  for (int i = original->result_count; i < clone->result_count; i++)
+    add_stacked_result(function, original, counterpart(clone->region, original->region, clone->region->results.items[i].value));
+}
+
+static void save_inner_loops(backward *b, wf_op *const *forward) {
+  for (int i = 0; i < b->forward_count; i++)
+    if (forward[i]->kind == WF_O_LOOP) repeat_gains(forward[i], b->op->region->ops.items[i], b->op->region);
+}
+
 // ---- what the region needs ------------------------------------------------------------------------------------------------
 
 static void mark(backward *b, const wf_value *value) {
@@ -277,17 +325,6 @@ static bool is_live(const backward *b, const wf_op *op) {
   for (int i = 0; i < op->result_count; i++)
     if (b->live[op->results[i]->id]) return true;
   return false;
-}
-
-static const wf_value *original_of(const backward *b, const wf_value *copy) {
-  for (int i = 0; i < b->clone.value_limit; i++)
-    if (b->clone.values[i] == copy) {
-      const wf_function *from = b->op->region;
-      for (int k = 0; k < from->ops.count; k++)
-        for (int r = 0; r < from->ops.items[k]->result_count; r++)
-          if (from->ops.items[k]->results[r]->id == i) return from->ops.items[k]->results[r];
-    }
-  return NULL;
 }
 
 // By id: read by what is left of the region, or handed out by it.
@@ -335,7 +372,7 @@ static void prune(backward *b) {
         if (!b->live[op->results[k]->id]) continue;
         op->results[k]->def = NULL;
         op->results[k]->result_index = 0;
-        add_source(b, (source){.kind = FROM_SLICE, .inner = op->results[k], .saved = original_of(b, op->results[k])});
+        add_source(b, (source){.kind = FROM_SLICE, .inner = op->results[k], .saved = b->op->region->ops.items[i]->results[k]});
       }
       drop_op(b->module, op);
       continue;
@@ -351,25 +388,6 @@ static void prune(backward *b) {
     s->needed |= b->live[s->inner->id];
     s->used |= used[s->inner->id];
   }
-}
-
-// The whole of a forward value over all steps: a result the forward loop has, or one that it gains.
-static wf_value *stack_forward(backward *b, const wf_value *value) {
-  wf_op *op = b->op;
-  for (int i = op->carry_count; i < op->result_count; i++)
-    if (op->region->results.items[i].value == value) return op->results[i];
-  const wf_dim *shape[WF_MAX_RANK + 1] = {op->trip};
-  for (int i = 0; i < value->rank; i++) shape[i + 1] = value->shape[i];
-  const char *name = wf_arena_printf(b->arena, "%s.%s", op->region->name, value->name);
-  wf_value *whole = wf_value_create(b->tape->function, name, value->dtype, value->rank + 1, shape, value->loc);
-  whole->def = op;
-  whole->result_index = op->result_count;
-  wf_value **results = WF_NEW_ARRAY(b->module->arena, wf_value *, op->result_count + 1);
-  memcpy(results, op->results, sizeof *results * (size_t)op->result_count);
-  results[op->result_count++] = whole;
-  op->results = results;
-  wf_function_result(op->region, value->name, (wf_value *)value);
-  return whole;
 }
 
 // ---- putting it together ------------------------------------------------------------------------------------------------
@@ -504,6 +522,7 @@ bool wf_adjoint_loop(wf_tape *tape, wf_op *op) {
   add_carry_results(&b, seeds);
   add_slice_results(&b);
   add_invariants(&b);
+  save_inner_loops(&b, forward);
   prune(&b);
   for (int i = 0; i < b.lifts.count; i++) wf_expr_walk(b.lifts.items[i].body, stack_read, &b);
   build(&b);

@@ -37,6 +37,13 @@ static const wf_expr *body_over(wf_tape *tape, const wf_op *op, const wf_atom *c
 
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
+// The type that holds the linear index of a reduction's point: u8 where the window has at most 256 points.
+static wf_dtype index_type(wf_module *module, const wf_op *op) {
+  const wf_dim *window = wf_dim_const(module->dims, 1);
+  for (int i = 0; i < op->reduction_count; i++) window = wf_dim_mul(window, op->reduction_axes[i]->extent);
+  return wf_dim_range(window).high <= 256 ? WF_U8 : WF_I64;
+}
+
 // max, min: the whole cotangent goes to the first point that attains it.
 //   %y[i] = max[r] f   ==>   %y.argmax[i] = argmax[r] f;  d_f[i, r] = select(%y.argmax[i] == r, d_y[i], 0)
 static const wf_expr *seed_extremum(wf_tape *tape, const wf_op *op, const wf_expr *cotangent) {
@@ -46,10 +53,11 @@ static const wf_expr *seed_extremum(wf_tape *tape, const wf_op *op, const wf_exp
   const wf_expr *body = body_over(tape, op, all.axes, axes, all.count);
   bool max = op->combiner == WF_R_MAX;
   const char *name = wf_arena_printf(tape->arena, "%s.%s", op->results[0]->name, max ? "argmax" : "argmin");
-  wf_value *saved = wf_build_compute(tape->function, name, WF_I64, axes, op->axis_count, max ? WF_R_ARGMAX : WF_R_ARGMIN,
+  wf_value *saved = wf_build_compute(tape->function, name, index_type(module, op), axes, op->axis_count, max ? WF_R_ARGMAX : WF_R_ARGMIN,
                                      axes + op->axis_count, op->reduction_count, body, op->loc);
   const wf_expr *here = wf_expr_index(module, linear_index(module, op->reduction_axes, op->reduction_count));
-  const wf_expr *wins = wf_expr_binary(module, WF_S_EQ, read_at_axes(module, saved, op->axes), here);
+  const wf_expr *winner = wf_expr_cast(module, WF_I64, read_at_axes(module, saved, op->axes));
+  const wf_expr *wins = wf_expr_binary(module, WF_S_EQ, winner, here);
   return wf_expr_select(module, wins, cotangent, wf_zero(module, cotangent->dtype));
 }
 
@@ -143,8 +151,10 @@ static void share(wf_tape *tape, const wf_op *op, wf_read_cotangent *list, int c
 static void adjoint_of_body(wf_tape *tape, const wf_op *op, const wf_expr *seed) {
   points all = points_of(tape, op);
   wf_read_cotangent *list;
-  int count = wf_body_cotangents(tape, op->body, seed, &list);
-  if (op->kind == WF_O_COMPUTE && op->combiner == WF_R_NONE) share(tape, op, list, count);
+  bool pointwise = op->kind == WF_O_COMPUTE && op->combiner == WF_R_NONE;
+  const wf_expr *stored = pointwise ? read_at_axes(tape->module, op->results[0], op->axes) : NULL;
+  int count = wf_body_cotangents(tape, op->body, stored, seed, &list);
+  if (pointwise) share(tape, op, list, count);
   for (int i = count - 1; i >= 0; i--) wf_adjoint_read(tape, op, all.axes, all.count, list[i].read, list[i].cotangent);
 }
 

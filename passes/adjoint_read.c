@@ -183,7 +183,9 @@ static bool fills_safely(const wf_expr *expr) {
 
 static const wf_expr *holds(const reader *r, const wf_guard *guard) {
   const wf_expr *zero = wf_expr_const_int(r->module, WF_I64, 0);
-  return wf_expr_binary(r->module, guard->zero ? WF_S_EQ : WF_S_GE, wf_expr_index(r->module, guard->dim), zero);
+  const wf_dim *dim = guard->dim;
+  if (guard->zero && dim->term_count && dim->terms[0].coefficient < 0) dim = wf_dim_scale(dim, -1);  // g == 0, not -g == 0
+  return wf_expr_binary(r->module, guard->zero ? WF_S_EQ : WF_S_GE, wf_expr_index(r->module, dim), zero);
 }
 
 // The product over (q, k), 0 where a guard fails; done[] marks the guards that it has taken care of. A guard without free
@@ -254,10 +256,24 @@ static bool plain(const wf_expr *factor) {
   return factor->op == WF_S_READ || factor->op == WF_S_CONST || (factor->op == WF_S_CAST && factor->args[0]->op == WF_S_READ);
 }
 
+typedef struct cover { const reader *r; const bool *used; bool found; } cover;
+
+static void note_cover(void *context, const wf_expr *node) {
+  cover *c = context;
+  if (node->op == WF_S_READ && is_subset(c->r, c->used, axes_used(c->r, node))) c->found = true;
+}
+
+// Stored, the factor is no larger than something that it reads.
+static bool is_small(const reader *r, const wf_expr *factor) {
+  cover c = {r, axes_used(r, factor), false};
+  wf_expr_walk(factor, note_cover, &c);
+  return c.found && lives_on_fewer(r, c.used);
+}
+
 static void simplify_contraction(const reader *r, factors *inner) {
   while (inner->count > 2 && merge_two(r, inner)) {}
   for (int i = 0; i < inner->count; i++)
-    if (!plain(inner->items[i]) && lives_on_fewer(r, axes_used(r, inner->items[i]))) inner->items[i] = stored(r, inner->items[i]);
+    if (!plain(inner->items[i]) && is_small(r, inner->items[i])) inner->items[i] = stored(r, inner->items[i]);
 }
 
 // ---- parts --------------------------------------------------------------------------------------------------------
