@@ -64,6 +64,9 @@ void wf_poly_add(wf_poly *poly, wf_term term);
 void wf_poly_add_dim(wf_poly *poly, const wf_dim *dim, int64_t factor);
 const wf_dim *wf_poly_finish(wf_poly *poly);
 
+wf_term wf_term_make(wf_dims *dims, int64_t coefficient, const wf_atom *const *factors, int count);   // factors sorted by id
+const wf_dim *wf_dims_cons(wf_dims *dims, const wf_term *terms, int count);   // terms sorted, merged, none zero
+int64_t wf_checked_multiply(wf_dims *dims, int64_t a, int64_t b);             // saturates and notes the overflow
 wf_term wf_term_multiply(wf_dims *dims, wf_term a, wf_term b);
 // a's monomial / b's monomial; the coefficient of the result is a's. False where it does not divide.
 bool wf_term_divide(wf_dims *dims, wf_term a, wf_term b, wf_term *out);
