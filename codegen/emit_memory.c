@@ -173,26 +173,30 @@ static wf_llvm masked_load(wf_emit *e, const access *a, wf_llvm mask, wf_llvm ot
   return call;
 }
 
+static bool fits_any_row(const wf_emit *e, const access *a) { return wf_dim_range(a->buffer->layout->size).low >= e->lanes; }
+
+// Can consecutive elements be had by one load? Else they are gathered.
+static bool is_one_load(const wf_emit *e, const access *a, wf_llvm condition) {
+  if (a->kind != ACCESS_ROW && a->kind != ACCESS_REVERSED) return false;
+  return !condition || (!wf_lanes_of(condition) && fits_any_row(e, a)) || has_masked_move(e, a);
+}
+
 static wf_llvm load_row(wf_emit *e, const access *a, wf_llvm condition, wf_llvm otherwise) {
   LLVMTypeRef type = LLVMVectorType(a->raw, (unsigned)e->lanes);
   if (!condition) return load_at(e, a, type, a->pointer);
-  if (!wf_lanes_of(condition) && wf_dim_range(a->buffer->layout->size).low >= e->lanes)
-    return load_at(e, a, type, wf_choose(e, condition, a->pointer, a->buffer->base));
-  return has_masked_move(e, a) ? masked_load(e, a, condition, otherwise) : gather(e, a, condition);
+  if (!wf_lanes_of(condition) && fits_any_row(e, a)) return load_at(e, a, type, wf_choose(e, condition, a->pointer, a->buffer->base));
+  return masked_load(e, a, condition, otherwise);
 }
 
 // Raw elements; lanes where condition is off hold anything (otherwise, if it can be had for nothing).
 static wf_llvm load_raw(wf_emit *e, const access *a, wf_llvm condition, wf_llvm otherwise) {
-  switch (a->kind) {
-    case ACCESS_ONE: {
-      wf_llvm pointer = condition ? wf_choose(e, any_lane(e, condition), a->pointer, a->buffer->base) : a->pointer;
-      return load_at(e, a, a->raw, pointer);
-    }
-    case ACCESS_ROW: return load_row(e, a, condition, otherwise);
-    case ACCESS_REVERSED: return reverse(e, load_row(e, a, condition ? reverse(e, condition) : NULL, otherwise ? reverse(e, otherwise) : NULL));
-    case ACCESS_STRIDED: case ACCESS_SCATTERED: break;
+  if (a->kind == ACCESS_ONE) {
+    wf_llvm pointer = condition ? wf_choose(e, any_lane(e, condition), a->pointer, a->buffer->base) : a->pointer;
+    return load_at(e, a, a->raw, pointer);
   }
-  return gather(e, a, condition);
+  if (!is_one_load(e, a, condition)) return gather(e, a, condition);
+  if (a->kind == ACCESS_ROW) return load_row(e, a, condition, otherwise);
+  return reverse(e, load_row(e, a, condition ? reverse(e, condition) : NULL, NULL));
 }
 
 // ---- guards -------------------------------------------------------------------------------------------------------
