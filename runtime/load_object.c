@@ -299,6 +299,17 @@ void *wf_object_symbol(const wf_object *object, const char *name) {
   return NULL;
 }
 
+bool wf_object_bind(const wf_object *object, wf_program *program, char *message, size_t message_size) {
+  for (int i = 0; i < program->kernel_count; i++) {
+    wf_plan_kernel *kernel = &program->kernels[i];
+    kernel->function = (wf_kernel_entry)wf_object_symbol(object, kernel->entry);
+    if (kernel->function) continue;
+    if (message_size) snprintf(message, message_size, "the object has no code for kernel '%s' (%s)", kernel->name, kernel->entry);
+    return false;
+  }
+  return true;
+}
+
 void wf_object_unload(wf_object *object) {
   if (!object) return;
   if (object->image) munmap(object->image, object->image_size);

@@ -3,7 +3,9 @@
 // (though damaged machine code cannot be told: keep a checksum beside the bytes).
 #ifndef WEFT_RUNTIME_LOAD_OBJECT_H
 #define WEFT_RUNTIME_LOAD_OBJECT_H
+#include <stdbool.h>
 #include <stddef.h>
+#include "runtime/plan.h"
 
 typedef struct wf_object wf_object;
 
@@ -12,5 +14,7 @@ typedef struct wf_object wf_object;
 wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t message_size);
 // The address of a global function, NULL where there is none of that name. Lives as long as the object.
 void *wf_object_symbol(const wf_object *object, const char *name);
+// Points every kernel of the program at its entry in the object. False with a message where one is missing.
+bool wf_object_bind(const wf_object *object, wf_program *program, char *message, size_t message_size);
 void wf_object_unload(wf_object *object);   // NULL is fine
 #endif
