@@ -4,8 +4,8 @@
 static const char *const space_names[] = {[WF_SPACE_GLOBAL] = "global", [WF_SPACE_LOCAL] = "local",
                                           [WF_SPACE_REGISTER] = "register", [WF_SPACE_SHARED] = "shared"};
 
-static void print_buffer(wf_printer *p, const wf_value *value) {
-  wf_print_ref(p->out, '%', value->name);
+static void print_declaration(wf_printer *p, const wf_value *value) {
+  wf_print_buffer(p, value);
   wf_text_add(p->out, ": ");
   wf_print_shape(p, value->dtype, value->rank, value->shape);
   wf_print_layout(p, value);
@@ -31,7 +31,7 @@ static void print_store(wf_printer *p, const wf_stmt *stmt) {
   for (int i = 0; i < rank; i++) roots[i] = stmt->indices[i];
   roots[rank] = stmt->value;
   wf_print_lets(p, roots, rank + 1);
-  wf_print_ref(p->out, '%', stmt->buffer->name);
+  wf_print_buffer(p, stmt->buffer);
   wf_text_add(p->out, "[");
   for (int i = 0; i < rank; i++) {
     if (i) wf_text_add(p->out, ", ");
@@ -75,7 +75,7 @@ static void print_block(wf_printer *p, const wf_block *block, int indent) {
     case WF_STMT_IF: print_if(p, stmt, indent); break;
     case WF_STMT_ALLOC:
       wf_text_add(p->out, "alloc ");
-      print_buffer(p, stmt->buffer);
+      print_declaration(p, stmt->buffer);
       wf_text_printf(p->out, " %s\n", space_names[stmt->buffer->space]);
       break;
     case WF_STMT_STORE: print_store(p, stmt); break;
@@ -85,12 +85,12 @@ static void print_block(wf_printer *p, const wf_block *block, int indent) {
 
 static void print_head(wf_printer *p, const wf_kernel *kernel) {
   wf_text_add(p->out, "kernel ");
-  wf_print_ref(p->out, '@', kernel->name);
+  wf_print_ref(p->out, '@', p->canonical ? "k" : kernel->name);
   bool tall = kernel->params.count > 4;
   wf_text_add(p->out, "(");
   for (int i = 0; i < kernel->params.count; i++) {
     wf_text_add(p->out, tall ? (i ? ",\n    " : "\n    ") : i ? ", " : "");
-    print_buffer(p, kernel->params.items[i]);
+    print_declaration(p, kernel->params.items[i]);
     wf_text_add(p->out, kernel->written.items[i] ? " out" : " in");
   }
   wf_text_add(p->out, ")");
@@ -99,6 +99,7 @@ static void print_head(wf_printer *p, const wf_kernel *kernel) {
     wf_print_dim(p, kernel->symbols.items[i]->as_dim);
   }
   if (kernel->symbols.count) wf_text_add(p->out, ")");
+  if (p->canonical) return;
   if (kernel->flops) wf_text_add(p->out, " flops "), wf_print_dim(p, kernel->flops);
   if (kernel->bytes) wf_text_add(p->out, " bytes "), wf_print_dim(p, kernel->bytes);
 }

@@ -45,6 +45,11 @@ void wf_print_ref(wf_text *out, char sigil, const char *name) {
   wf_print_name(out, name);
 }
 
+void wf_print_buffer(wf_printer *printer, const wf_value *value) {
+  const char *renamed = printer->canonical ? wf_map_get(&printer->renamed, value->name) : NULL;
+  wf_print_ref(printer->out, '%', renamed ? renamed : value->name);
+}
+
 void wf_print_number(wf_text *out, wf_dtype type, double number) {
   if (isnan(number)) { wf_text_add(out, "nan"); return; }
   if (isinf(number)) { wf_text_add(out, number < 0 ? "-inf" : "inf"); return; }
@@ -98,7 +103,8 @@ void wf_printer_enter(wf_printer *printer, const wf_atom *const *axes, int count
   symbol_set symbols = {.printer = printer};
   for (int i = 0; i < root_count; i++) wf_expr_walk(roots[i], visit_symbols, &symbols);
   for (int i = 0; i < count; i++) {
-    wf_scope_axis entry = {axes[i], free_name(printer, &symbols, axes[i]->name)};
+    wf_scope_axis entry = {axes[i], NULL};
+    entry.name = printer->canonical ? wf_arena_printf(printer->arena, "a%d", printer->axis_count++) : free_name(printer, &symbols, axes[i]->name);
     wf_vec_push(printer->arena, &printer->axes, entry);
   }
 }
@@ -114,6 +120,8 @@ const char *wf_printer_axis_name(wf_printer *printer, const wf_atom *axis) {
 static const char *name_atom(void *context, const wf_atom *atom) {
   wf_printer *printer = context;
   if (atom->kind != WF_ATOM_SYMBOL) return wf_printer_axis_name(printer, atom);
+  for (int i = 0; printer->canonical && i < printer->reserved_count; i++)
+    if (printer->reserved[i] == atom) return wf_arena_printf(printer->arena, "s%d", i);
   while (printer->symbol_seen.count <= atom->id) wf_vec_push(printer->arena, &printer->symbol_seen, false);
   if (!printer->symbol_seen.items[atom->id]) {
     printer->symbol_seen.items[atom->id] = true;
@@ -250,7 +258,7 @@ static void print_list(wf_printer *p, const wf_expr *const *items, int count, bo
 }
 
 static void print_read(wf_printer *p, const wf_expr *e) {
-  wf_print_ref(p->out, '%', e->operand->name);
+  wf_print_buffer(p, e->operand);
   wf_text_add(p->out, "[");
   print_list(p, e->args, e->arg_count - e->has_default, true);
   wf_text_add(p->out, "]");

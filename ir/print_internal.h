@@ -16,6 +16,9 @@ typedef struct wf_printer {
   const wf_atom *const *reserved;       // symbols whose names no axis and no let may take
   int reserved_count;
   bool in_body;                         // now printing indices, not extents
+  bool canonical;                       // wf_kernel_canonical: names by order, no costs
+  wf_map renamed;                       // canonical: buffer name -> new name
+  int axis_count;                       // canonical: axes named so far
   struct wf_lets *lets;                 // named nodes of the statement being printed
 } wf_printer;
 
@@ -28,6 +31,7 @@ const char *wf_printer_axis_name(wf_printer *printer, const wf_atom *axis);
 
 void wf_print_name(wf_text *out, const char *name);      // quoted where it is no plain identifier
 void wf_print_ref(wf_text *out, char sigil, const char *name);
+void wf_print_buffer(wf_printer *printer, const wf_value *value);   // %name, or its canonical name
 void wf_print_number(wf_text *out, wf_dtype type, double number);   // shortest text that reads back to the same
 void wf_print_dim(wf_printer *printer, const wf_dim *dim);
 void wf_print_shape(wf_printer *printer, wf_dtype type, int rank, const wf_dim *const *shape);
