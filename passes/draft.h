@@ -52,7 +52,7 @@ double wf_draft_estimate(const wf_dim *dim);
 
 // ---- draft_access.c ----
 typedef enum wf_access_step { WF_ACCESS_FIXED, WF_ACCESS_UNIT, WF_ACCESS_FAR } wf_access_step;
-// How the address of a read moves with one step of the axis. FAR: any other stride, a floordiv, or an index that
+// How the address of a read moves with one step of the axis (NULL: not at all). FAR: any other stride, a floordiv, or an index that
 // depends on data.
 wf_access_step wf_access_step_of(wf_module *module, const wf_expr *read, const wf_atom *axis);
 wf_access_step wf_access_step_of_value(wf_module *module, const wf_value *value, const wf_dim *const *indices, const wf_atom *axis);

@@ -3,6 +3,7 @@
 
 wf_access_step wf_access_step_of_value(wf_module *module, const wf_value *value, const wf_dim *const *indices, const wf_atom *axis) {
   bool mentioned = false;
+  if (!axis) return WF_ACCESS_FIXED;
   for (int i = 0; i < value->rank; i++) mentioned |= wf_dim_mentions(indices[i], axis);
   if (!mentioned) return WF_ACCESS_FIXED;
   const wf_layout *layout = value->layout;
@@ -25,7 +26,7 @@ wf_access_step wf_access_step_of(wf_module *module, const wf_expr *read, const w
   const wf_dim *indices[WF_MAX_RANK];
   for (int i = 0; i < read->operand->rank; i++) {
     indices[i] = read->args[i]->op == WF_S_INDEX ? read->args[i]->dim : wf_dim_const(module->dims, 0);
-    if (read->args[i]->op == WF_S_INDEX) continue;
+    if (read->args[i]->op == WF_S_INDEX || !axis) continue;
     mention_query query = {axis, false};
     wf_expr_walk(read->args[i], find_mention, &query);
     if (query.found) return WF_ACCESS_FAR;

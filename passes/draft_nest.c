@@ -196,7 +196,11 @@ static void store_result(nest_plan *plan, wf_block *block, int index, const wf_d
   wf_stmt_store_dims(plan->draft->kernel, block, target, indices + plan->dropped[index], WF_R_NONE, value);
 }
 
-typedef struct accumulators { wf_value *best, *index; wf_op *member; } accumulators;
+typedef struct accumulators {
+  wf_value *best, *index;
+  wf_op *member;
+  int shared;                    // a maximum beside the argmax of the same body: that one's best, else -1
+} accumulators;
 
 static void start_accumulator(nest_plan *plan, wf_block *block, accumulators *acc, int lanes) {
   int64_t shape = lanes;
@@ -314,20 +318,42 @@ static bool joins_reduction(const wf_nest *nest, int from, int next) {
   return true;
 }
 
+// max[..] f beside argmax[..] f is the best value that the argmax keeps anyway.
+static bool is_best_of(nest_plan *plan, const wf_op *plain, const wf_op *arg) {
+  if (!(plain->combiner == WF_R_MAX && arg->combiner == WF_R_ARGMAX) && !(plain->combiner == WF_R_MIN && arg->combiner == WF_R_ARGMIN))
+    return false;
+  wf_binding bindings[2 * WF_MAX_RANK];
+  int count = 0;
+  for (int a = 0; a < plain->axis_count; a++) bindings[count++] = (wf_binding){plain->axes[a], arg->axes[a]->as_dim};
+  for (int r = 0; r < plain->reduction_count; r++)
+    bindings[count++] = (wf_binding){plain->reduction_axes[r], arg->reduction_axes[r]->as_dim};
+  return plain->accumulator == arg->body->dtype &&
+         wf_expr_rewrite(plan->draft->module, plain->body, bindings, count, NULL, NULL) == arg->body;
+}
+
 // Reductions members[from, to) in one loop nest.
 static void emit_reductions(nest_plan *plan, wf_block *block, int from, int to, int lanes) {
   accumulators acc[MAX_MEMBERS] = {0};
   const wf_dim *points[WF_MAX_RANK], *lane;
   wf_op *const *members = plan->nest->members;
-  for (int i = from; i < to; i++) acc[i].member = members[i];
+  for (int i = from; i < to; i++) {
+    acc[i].member = members[i];
+    acc[i].shared = -1;
+    for (int j = from; j < to; j++)
+      if (is_best_of(plan, members[i], members[j])) acc[i].shared = j;
+  }
   if (plan->split_member == from) {
     reduce_along_lanes(plan, block, &acc[from]);
   } else {
-    for (int i = from; i < to; i++) start_accumulator(plan, block, &acc[i], lanes);
+    for (int i = from; i < to; i++)
+      if (acc[i].shared < 0) start_accumulator(plan, block, &acc[i], lanes);
     wf_block *inner = block;
     for (int r = 0; r < members[from]->reduction_count; r++) inner = open_reduction(plan, inner, members[from], r, &points[r]);
     inner = open_lanes(plan, inner, lanes, &lane);
-    for (int i = from; i < to; i++) accumulate(plan, inner, &acc[i], lane, points);
+    for (int i = from; i < to; i++)
+      if (acc[i].shared < 0) accumulate(plan, inner, &acc[i], lane, points);
+    for (int i = from; i < to; i++)
+      if (acc[i].shared >= 0) acc[i].best = acc[acc[i].shared].best;
   }
   wf_block *vector = open_lanes(plan, block, lanes, &lane);
   for (int i = from; i < to; i++) {

@@ -43,6 +43,10 @@ bool wf_join_sibling(wf_fusion *fusion, int op);
 bool wf_join_row(wf_fusion *fusion, int op);
 void wf_join_updates(wf_fusion *fusion);
 
+// ---- fuse_peephole.c ----
+// Exact rewrites that let values stay small or on chip.
+void wf_fusion_peephole(wf_fusion *fusion);
+
 // ---- fuse_inline.c ----
 // Substitutes cheap elementwise producers into their readers.
 void wf_fusion_inline(wf_fusion *fusion);

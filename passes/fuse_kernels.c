@@ -3,6 +3,7 @@
 #include "passes/fuse.h"
 
 static void fuse_greedy(wf_fusion *fusion) {
+  wf_fusion_peephole(fusion);
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, true);
   wf_fusion_inline(fusion);

@@ -198,11 +198,12 @@ static void try_order(wf_module *module, wf_op *op, wf_tile_target target, const
 static void try_sides(wf_module *module, wf_op *op, wf_tile_target target, const side *a, const side *b, wf_contraction *best,
                       double *best_cost) {
   uint64_t m_axes = a->axes & ~b->axes, n_axes = b->axes & ~a->axes;
-  for (int m = 0; m < op->axis_count; m++) {
+  // later axes first: between equals the order of storage stays
+  for (int m = op->axis_count - 1; m >= 0; m--) {
     if (!(m_axes >> m & 1)) continue;
-    for (int n = 0; n < op->axis_count; n++) {
+    for (int n = op->axis_count - 1; n >= 0; n--) {
       if (!(n_axes >> n & 1)) continue;
-      for (int k = 0; k < op->reduction_count; k++)
+      for (int k = op->reduction_count - 1; k >= 0; k--)
         try_order(module, op, target, a, b, op->axes[m], op->axes[n], op->reduction_axes[k], best, best_cost);
     }
   }

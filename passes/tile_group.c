@@ -149,6 +149,15 @@ static bool is_member(wf_op *const *members, int count, const wf_value *value) {
   return false;
 }
 
+// A long sum of few results at the head of the group leaves its parts to a launch before.
+static void split_root(wf_tile *tile, wf_op **members, int count) {
+  part all = {.count = count};
+  memcpy(all.members, members, sizeof *members * (size_t)count);
+  wf_op *partial = NULL;
+  if (!same_points(&all) || (count > 1 && members[1]->combiner != WF_R_NONE)) return;
+  if (wf_split_reduction(tile->function, members[0], false, &partial)) wf_tile_op(tile, partial);
+}
+
 void wf_tile_group(wf_tile *tile, wf_op *group) {
   wf_op *members[MAX_GROUP];
   int count = group->member_count, part_of[MAX_GROUP];
@@ -159,6 +168,7 @@ void wf_tile_group(wf_tile *tile, wf_op *group) {
   if (parts == 1 && is_contraction_shape(members, count) &&
       wf_tile_contraction(tile, name, members, count, group->results, group->result_count))
     return;
+  if (parts == 1) split_root(tile, members, count);
   wf_draft *draft = wf_draft_begin(tile->function, name, group->loc, tile->target);
   for (int i = 0; i < count; i++)
     for (int j = 0; j < members[i]->operand_count; j++)
