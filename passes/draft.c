@@ -171,6 +171,15 @@ static void add_symbols_of_block(wf_kernel *kernel, const wf_block *block) {
   }
 }
 
+// A section that is one task says so.
+static void ensure_task(wf_kernel *kernel, wf_block *section) {
+  if (section->list.count == 1 && section->list.items[0]->kind == WF_STMT_FOR && section->list.items[0]->bind == WF_BIND_TASK) return;
+  wf_block inner = *section;
+  *section = (wf_block){0};
+  wf_dims *dims = kernel->module->dims;
+  *wf_stmt_for(kernel, section, WF_BIND_TASK, wf_dim_axis(dims, "once", wf_dim_const(dims, 1))) = inner;
+}
+
 static const wf_dim *value_bytes(wf_module *module, const wf_value *value) {
   return wf_dim_scale(wf_value_elements(module, value), wf_dtype_bytes(value->dtype));
 }
@@ -193,6 +202,7 @@ wf_op *wf_draft_finish(wf_draft *draft, wf_op *const *members, int member_count)
     draft->writes.items[i]->result_index = i;
   }
   for (int i = 0; i < kernel->params.count; i++) add_symbols_of_value(kernel, kernel->params.items[i]);
+  for (int i = 0; i < kernel->sections.count; i++) ensure_task(kernel, kernel->sections.items[i]);
   for (int i = 0; i < kernel->sections.count; i++) add_symbols_of_block(kernel, kernel->sections.items[i]);
   add_symbols_of_dim(kernel, kernel->flops);
   add_symbols_of_dim(kernel, kernel->bytes);

@@ -1,5 +1,6 @@
 // fuse: which operations share a launch. The strategy is one function over the graph of fuse.h; greedy joins in the
 // order of the program: epilogues first, then substitution, then what is made point by point, then rows, then updates.
+#include "passes/clone_ops.h"
 #include "passes/fuse.h"
 
 static void fuse_greedy(wf_fusion *fusion) {
@@ -33,12 +34,19 @@ static bool has_groups(const wf_function *function) {
   return false;
 }
 
+// Calls are kept up to here; each call site fuses on its own.
+static void expand_calls(wf_function *function) {
+  for (int i = 0; i < function->ops.count; i++)
+    while (i < function->ops.count && function->ops.items[i]->kind == WF_O_CALL) wf_inline_call(function, i);
+}
+
 bool wf_pass_fuse(wf_module *module, const wf_pass_options *options) {
   wf_tile_target target;
   const strategy *chosen = find_strategy(module, wf_pass_option_get(options, "strategy", "greedy"));
   if (!chosen || !wf_tile_target_from(module, wf_pass_option_get(options, "target", "native"), &target)) return false;
   for (int i = 0; i < module->functions.count; i++) {
     if (has_groups(module->functions.items[i])) continue;
+    expand_calls(module->functions.items[i]);
     wf_fusion *fusion = wf_fusion_create(module->functions.items[i], target);
     fusion->max_reads = (int)wf_pass_option_int(options, "max-reads", 8);
     chosen->run(fusion);

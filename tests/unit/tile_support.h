@@ -1,0 +1,185 @@
+// Compiles and runs a tiled function and compares it with the reference evaluator.
+#ifndef WEFT_TESTS_TILE_SUPPORT_H
+#define WEFT_TESTS_TILE_SUPPORT_H
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "ir/kir.h"
+#include "codegen/compile.h"
+#include "passes/passes.h"
+#include "runtime/load_object.h"
+#include "runtime/plan.h"
+
+typedef struct tile_case {
+  const char *text;              // one function
+  const char *symbol;            // the run-time extent, NULL: none
+  int64_t value;
+  const char *passes;            // "fuse,tile"
+  double tolerance;              // relative; the inputs make sums and products exact in f32
+} tile_case;
+
+typedef struct tile_run {
+  wf_arena *arena;
+  wf_diag *diag;
+  wf_module *module;
+  const tile_case *test;
+  wf_tensor **tensors;           // by value id, logical order
+  wf_target_host *target;
+} tile_run;
+
+static int64_t tile_symbol(void *context, const wf_atom *atom) {
+  const tile_case *test = context;
+  assert_int_equal(atom->kind, WF_ATOM_SYMBOL);
+  assert_non_null(test->symbol);
+  assert_string_equal(atom->name, test->symbol);
+  return test->value;
+}
+
+static wf_tensor *tile_tensor(tile_run *run, const wf_value *value) {
+  int64_t shape[WF_MAX_RANK];
+  for (int i = 0; i < value->rank; i++) shape[i] = wf_dim_eval(value->shape[i], tile_symbol, (void *)run->test);
+  return wf_tensor_create(run->arena, value->dtype, value->rank, shape);
+}
+
+// Small whole numbers and halves: sums are exact, so that orders of summation do not matter.
+static void tile_fill(wf_tensor *tensor, uint32_t seed) {
+  for (int64_t i = 0; i < tensor->count; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    int number = (int)(seed >> 24) % 9 - 4;
+    if (tensor->floats) tensor->floats[i] = number * 0.5;
+    else tensor->integers[i] = tensor->dtype == WF_BOOL ? number & 1 : number < 0 ? -number : number;
+  }
+}
+
+// The storage offset of element `at` (logical, row-major) of a value.
+static int64_t tile_offset(tile_run *run, const wf_value *value, const wf_tensor *tensor, int64_t at) {
+  if (!value->layout) return at;
+  const wf_dim *indices[WF_MAX_RANK];
+  for (int i = value->rank - 1; i >= 0; i--) {
+    indices[i] = wf_dim_const(run->module->dims, at % tensor->shape[i]);
+    at /= tensor->shape[i];
+  }
+  return wf_dim_eval(wf_layout_offset(run->module->dims, value->layout, indices), tile_symbol, (void *)run->test);
+}
+
+static void *tile_store(tile_run *run, const wf_value *value, const wf_tensor *tensor) {
+  char *memory = wf_arena_alloc(run->arena, (size_t)tensor->count * 8 + 128);
+  memory += 64 - (uintptr_t)memory % 64;
+  for (int64_t i = 0; i < tensor->count; i++) {
+    int64_t at = tile_offset(run, value, tensor, i);
+    if (tensor->floats) wf_store_element(value->dtype, memory, at, tensor->floats[i]);
+    else wf_store_element_int(value->dtype, memory, at, tensor->integers[i]);
+  }
+  return memory;
+}
+
+static void tile_load(tile_run *run, const wf_value *value, wf_tensor *tensor, const void *memory) {
+  for (int64_t i = 0; i < tensor->count; i++) {
+    int64_t at = tile_offset(run, value, tensor, i);
+    if (tensor->floats) tensor->floats[i] = wf_load_element(value->dtype, memory, at);
+    else tensor->integers[i] = wf_load_element_int(value->dtype, memory, at);
+  }
+}
+
+// The kernel runs task by task, last task first: tasks may not depend on one another.
+static void tile_execute(tile_run *run, const wf_kernel *kernel, void **buffers, const int64_t *symbols) {
+  char message[256];
+  wf_code code;
+  wf_compile_kernel made = {.kernel = kernel, .entry = "k"};
+  bool fine = wf_compile_kernels(run->arena, run->diag, run->target, &made, 1, (const wf_atom *const *)kernel->symbols.items,
+                                 kernel->symbols.count, WF_CODE_OBJECT, &code);
+  if (!fine) wf_diag_print(run->diag, stderr, false);
+  assert_true(fine);
+  wf_object *object = wf_object_load(code.bytes, code.size, message, sizeof message);
+  if (!object) fail_msg("%s", message);
+  wf_kernel_entry entry = (wf_kernel_entry)wf_object_symbol(object, "k");
+  int64_t tasks = wf_dim_eval(made.tasks, tile_symbol, (void *)run->test);
+  size_t scratch_bytes = (size_t)wf_dim_eval(made.scratch_bytes, tile_symbol, (void *)run->test);
+  void *scratch = aligned_alloc(64, (scratch_bytes + 127) / 64 * 64);
+  memset(scratch, 0xff, scratch_bytes);
+  for (int64_t task = tasks - 1; task >= 0; task--) entry(buffers, symbols, task, task + 1, scratch);
+  free(scratch);
+  wf_object_unload(object);
+}
+
+static void tile_launch(tile_run *run, const wf_op *op) {
+  void *buffers[256];
+  int64_t symbols[16];
+  int at = 0;
+  for (int i = 0; i < op->operand_count; i++) buffers[at++] = tile_store(run, op->operands[i], run->tensors[op->operands[i]->id]);
+  for (int i = 0; i < op->result_count; i++) {
+    wf_tensor *made = tile_tensor(run, op->results[i]);
+    for (int64_t k = 0; k < made->count; k++) {   // what a kernel forgets to write shows
+      if (made->floats) made->floats[k] = NAN;
+      else made->integers[k] = 77;
+    }
+    run->tensors[op->results[i]->id] = made;
+    buffers[at++] = tile_store(run, op->results[i], made);
+  }
+  for (int i = 0; i < op->kernel->symbols.count; i++) symbols[i] = run->test->value;
+  tile_execute(run, op->kernel, buffers, symbols);
+  for (int i = 0; i < op->result_count; i++)
+    tile_load(run, op->results[i], run->tensors[op->results[i]->id], buffers[op->operand_count + i]);
+}
+
+static void tile_compare(const tile_run *run, const char *name, const wf_tensor *want, const wf_tensor *got) {
+  assert_int_equal(want->count, got->count);
+  for (int64_t i = 0; i < want->count; i++) {
+    double a = want->floats ? want->floats[i] : (double)want->integers[i];
+    double b = got->floats ? got->floats[i] : (double)got->integers[i];
+    if (a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= run->test->tolerance * (1 + fabs(a))) continue;
+    wf_text text;
+    wf_text_init(&text);
+    wf_print_module(&text, run->module);
+    fprintf(stderr, "%s\n%s[%lld]: want %g, got %g\n", text.data, name, (long long)i, a, b);
+    wf_text_deinit(&text);
+    fail();
+  }
+}
+
+// Returns the number of launches.
+static int tile_check(const tile_case *test) {
+  wf_arena *arena = wf_arena_create();
+  wf_diag *diag = wf_diag_create(arena);
+  wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "test.wir", test->text));
+  if (!module) wf_diag_print(diag, stderr, false);
+  assert_non_null(module);
+  wf_function *function = module->functions.items[0];
+  tile_run run = {.arena = arena, .diag = diag, .module = module, .test = test};
+  run.target = wf_target_host_create(arena, diag, "native");
+  assert_non_null(run.target);
+  wf_tensor *inputs[64], *want[64], *updates[64];
+  for (int i = 0; i < function->inputs.count; i++) {
+    inputs[i] = tile_tensor(&run, function->inputs.items[i]);
+    tile_fill(inputs[i], (uint32_t)(i * 7919 + 17));
+  }
+  wf_ref_options options = {.round = false};
+  bool evaluated = wf_ref_run(arena, diag, function, &options, inputs, want, updates);
+  bool passed = evaluated && wf_pipeline_run(module, test->passes ? test->passes : "fuse,tile", &(wf_pipeline_hooks){.verify = true});
+  if (!passed) wf_diag_print(diag, stderr, false);
+  assert_true(passed);
+  run.tensors = WF_NEW_ARRAY(arena, wf_tensor *, module->value_count);
+  for (int i = 0; i < function->inputs.count; i++) run.tensors[function->inputs.items[i]->id] = inputs[i];
+  int launches = 0, update = 0;
+  for (int i = 0; i < function->ops.count; i++) {
+    const wf_op *op = function->ops.items[i];
+    if (op->kind == WF_O_LAUNCH) {
+      tile_launch(&run, op);
+      launches++;
+    } else if (op->kind == WF_O_UPDATE) {
+      tile_compare(&run, op->operands[0]->name, updates[update++], run.tensors[op->operands[1]->id]);
+    } else {
+      fail_msg("an operation was left: %s", wf_operation_names[op->kind]);
+    }
+  }
+  for (int i = 0; i < function->results.count; i++)
+    tile_compare(&run, function->results.items[i].name, want[i], run.tensors[function->results.items[i].value->id]);
+  wf_target_host_destroy(run.target);
+  wf_arena_destroy(arena);
+  return launches;
+}
+#endif
