@@ -11,7 +11,8 @@ typedef struct printer {
 } printer;
 
 // coefficient * text; sums are printed by degree, then by size of the coefficient, then by text.
-typedef struct piece { int64_t coefficient; int degree; const char *text; } piece;
+// bare: a lone quotient or digit, which a minus sign in front would take apart: -(e//d).
+typedef struct piece { int64_t coefficient; int degree; const char *text; bool bare; } piece;
 typedef WF_VEC(piece) pieces;
 
 static const char *print_sum(printer *p, const wf_dim *dim);
@@ -50,7 +51,9 @@ static const char *print_product(printer *p, const wf_atom *const *factors, int 
 
 static void add_piece(printer *p, pieces *list, wf_term term, const char *digit) {
   bool alone = term.coefficient == 1 || term.coefficient == -1;
-  piece made = {term.coefficient, term.factor_count + (digit != NULL), print_product(p, term.factors, term.factor_count, digit, alone)};
+  int degree = term.factor_count + (digit != NULL);
+  bool bare = alone && degree == 1 && (digit || term.factors[0]->kind == WF_ATOM_FLOORDIV);
+  piece made = {term.coefficient, degree, print_product(p, term.factors, term.factor_count, digit, alone), bare};
   wf_vec_push(p->arena, list, made);
 }
 
@@ -137,7 +140,8 @@ static const char *join_pieces(printer *p, pieces *list) {
   while (first < list->count && list->items[first].coefficient < 0) first++;
   if (first == list->count) first = 0;
   const piece *lead = &list->items[first];
-  const char *text = wf_arena_printf(p->arena, "%s%s", lead->coefficient < 0 ? "-" : "", print_piece(p, lead));
+  const char *text = print_piece(p, lead);
+  if (lead->coefficient < 0) text = wf_arena_printf(p->arena, lead->bare ? "-(%s)" : "-%s", text);
   for (int i = 0; i < list->count; i++) {
     if (i == first) continue;
     const char *sign = list->items[i].coefficient < 0 ? "-" : "+";

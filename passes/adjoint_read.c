@@ -408,14 +408,32 @@ static const char *const *names_of_axes(const reader *r) {
   return names;
 }
 
+// Solves for the indices that do not depend on data; where that fixes every axis, the others are conditions:
+//   %y[b] = %x[b, %t[b]]   ==>   d_x[b, o] = select(%t[b] == o, d_y[b], 0)
 static bool invert(reader *r) {
-  if (depends_on_data(r->read)) return false;
   const wf_dim *maps[WF_MAX_RANK];
-  for (int i = 0; i < r->read->operand->rank; i++) maps[i] = r->read->args[i]->dim;
-  if (!wf_affine_invert(r->module->dims, r->module->arena, maps, r->adjoint->axes, r->read->operand->rank, r->axes, r->axis_count, &r->inverse)) return false;
+  const wf_atom *targets[WF_MAX_RANK];
+  int count = 0;
+  for (int i = 0; i < r->read->operand->rank; i++) {
+    if (r->read->args[i]->op != WF_S_INDEX) continue;
+    maps[count] = r->read->args[i]->dim;
+    targets[count++] = r->adjoint->axes[i];
+  }
+  if (!wf_affine_invert(r->module->dims, r->module->arena, maps, targets, count, r->axes, r->axis_count, &r->inverse)) return false;
   r->bindings = WF_NEW_ARRAY(r->tape->arena, wf_binding, r->axis_count);
   for (int i = 0; i < r->axis_count; i++) r->bindings[i] = (wf_binding){r->axes[i], r->inverse.values[i]};
-  return true;
+  return !depends_on_data(r->read) || r->inverse.free_count == 0;
+}
+
+// part where every index that depends on data hits the element.
+static const wf_expr *where_hit(const reader *r, const wf_expr *part) {
+  const wf_expr *condition = NULL;
+  for (int i = 0; i < r->read->operand->rank; i++) {
+    if (r->read->args[i]->op == WF_S_INDEX) continue;
+    const wf_expr *hit = wf_expr_binary(r->module, WF_S_EQ, substitute(r, r->read->args[i]), wf_expr_index(r->module, r->adjoint->indices[i]));
+    condition = condition ? wf_expr_binary(r->module, WF_S_AND, condition, hit) : hit;
+  }
+  return condition ? wf_expr_select(r->module, condition, part, wf_zero(r->module, part->dtype)) : part;
 }
 
 void wf_adjoint_read(wf_tape *tape, const wf_op *op, const wf_atom *const *axes, int axis_count, const wf_expr *read, const wf_expr *cotangent) {
@@ -428,6 +446,6 @@ void wf_adjoint_read(wf_tape *tape, const wf_op *op, const wf_atom *const *axes,
     add_sum(&r, cotangent);
   } else {
     bool *done = WF_NEW_ARRAY(tape->arena, bool, r.inverse.guard_count);
-    wf_tape_add(tape, r.adjoint, guarded(&r, cotangent, done, true));
+    wf_tape_add(tape, r.adjoint, where_hit(&r, guarded(&r, cotangent, done, true)));
   }
 }

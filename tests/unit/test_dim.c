@@ -394,6 +394,8 @@ static void test_printing(void **state) {
   expect_text(f, SUB(C(27), f->x), "27 - x");
   expect_text(f, ADD(MUL(f->b, f->t), f->i), "b*t + i");
   expect_text(f, DIV(f->n, C(2)), "n//2");
+  expect_text(f, wf_dim_scale(DIV(f->n, C(2)), -1), "-(n//2)");   // -n//2 would be (-n)//2
+  expect_text(f, wf_dim_offset(wf_dim_scale(MOD(f->x, C(4)), -1), -1), "-(x%4) - 1");
   expect_text(f, DIV(wf_dim_offset(f->n, 3), C(4)), "(n + 3)//4");
   expect_text(f, MOD(f->x, C(4)), "x%4");
   expect_text(f, ADD(wf_dim_scale(MOD(f->x, C(4)), 2), f->y), "2*(x%4) + y");
