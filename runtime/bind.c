@@ -232,12 +232,13 @@ void weft_binding_destroy(weft_binding *binding) {
 }
 
 // Bytes of each root: the most that any buffer of its group needs.
-static weft_status *measure(const wf_plan *plan, const int *roots, weft_binding *binding, size_t *bytes) {
+static weft_status *measure(const weft_session *session, const wf_plan *plan, const int *roots, weft_binding *binding, size_t *bytes) {
   for (int i = 0; i < plan->buffer_count; i++) {
     const wf_plan_buffer *buffer = &plan->buffers[i];
     weft_status *failed = weft_formula_checked(&buffer->elements, binding->symbols, &binding->elements[i]);
     int64_t size = 0;
     if (!failed && !weft_shape_bytes(buffer->dtype, 1, &binding->elements[i], &size)) failed = weft_fail(WEFT_BAD_INPUT, "it is too large");
+    if (!failed) failed = weft_check_memory(session, "its elements", (size_t)size);   // also keeps the sums below from overflow
     if (failed) return weft_context(failed, "plan '%s': the size of '%s'", plan->name, buffer->name ? buffer->name : "?");
     if ((size_t)size > bytes[roots[i]]) bytes[roots[i]] = (size_t)size;
   }
@@ -289,11 +290,12 @@ static weft_status *make_binding(weft_session *session, int plan, const int64_t 
   TRY(weft_allocate(buffers, sizeof *binding->offsets, &binding->offsets));
   TRY(weft_allocate(buffers, sizeof *binding->addresses, &binding->addresses));
   TRY(weft_allocate(buffers, sizeof *bytes, &bytes));
-  weft_status *failed = measure(p, state->roots, binding, bytes);
+  weft_status *failed = measure(session, p, state->roots, binding, bytes);
   if (!failed) failed = check_values(session, p, state, bytes);
   if (!failed) failed = lay_out(p, state, bytes, binding);
   free(bytes);
   void *owned = NULL;
+  if (!failed) failed = weft_check_memory(session, "the buffers of one run", binding->arena_bytes + binding->owned_bytes);
   if (!failed) failed = weft_allocate_aligned(binding->owned_bytes, &owned);
   binding->owned = owned;
   return failed;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "runtime/data/dataset.h"
 #include "runtime/formula.h"
 #include "runtime/memory.h"
@@ -57,6 +58,11 @@ static weft_status *value_shape(const wf_plan *plan, const wf_plan_buffer *buffe
   return NULL;
 }
 
+weft_status *weft_check_memory(const weft_session *session, const char *what, size_t bytes) {
+  if (bytes <= session->memory_limit) return NULL;
+  return weft_fail(WEFT_ENVIRONMENT, "%s take %zu bytes, more than the %zu that there are", what, bytes, session->memory_limit);
+}
+
 // The value of a PARAM or STATE buffer, made where it is met first; plans must agree on its shape.
 static weft_status *intern_value(weft_session *session, const wf_plan *plan, const wf_plan_buffer *buffer, int *out_index) {
   weft_tensor shape = {0};
@@ -75,6 +81,8 @@ static weft_status *intern_value(weft_session *session, const wf_plan *plan, con
   value->state = buffer->role == WF_BUFFER_STATE;
   value->tensor = shape;
   size_t bytes = weft_tensor_bytes(&shape);
+  session->value_bytes += bytes;
+  TRY(weft_check_memory(session, "the parameters and states", session->value_bytes));
   TRY(weft_context(weft_allocate_aligned(bytes, &value->tensor.data), "'%s'", buffer->name));
   memset(value->tensor.data, 0, bytes);
   return NULL;
@@ -290,6 +298,7 @@ static weft_status *prepare(weft_session *session, const weft_session_options *o
   session->scalars = scalars;
   memset(scalars, 0, 24 * sizeof *session->scalars);
   session->profile = options->profile;
+  session->memory_limit = options->memory_limit ? options->memory_limit : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
   size_t rows = (size_t)program->plan_count * (size_t)program->kernel_count;
   TRY(weft_allocate(rows, sizeof *session->rows, &session->rows));
   TRY(weft_allocate(rows, sizeof *session->report, &session->report));

@@ -10,6 +10,7 @@ typedef struct weft_session weft_session;
 typedef struct weft_session_options {
   int threads;    // 0: WEFT_THREADS, else the CPUs this process may use
   bool profile;   // time each launch
+  size_t memory_limit;   // bytes for parameters and states, and for one run's arena; 0: the machine's memory
 } weft_session_options;
 
 // Borrows the program, whose kernels have their functions bound. Parameters and states are zero until the init plan or a

@@ -48,7 +48,7 @@ struct weft_session {
   int value_count;
   int64_t *scalars;      // step, seed, total: 64 bytes apart
   char *arena;
-  size_t arena_bytes, constant_bytes;
+  size_t arena_bytes, constant_bytes, value_bytes, memory_limit;
   void **scratch;        // by worker
   size_t scratch_bytes;
   weft_range *ranges;
@@ -58,6 +58,9 @@ struct weft_session {
   weft_kernel_profile *report; // the rows that ran, for weft_session_profile
 };
 enum { WEFT_SCALAR_STEP = 0, WEFT_SCALAR_SEED = 8, WEFT_SCALAR_TOTAL = 16 };   // indices into scalars
+
+// session.c: a status where `bytes` is over the limit; what: "the parameters and states".
+weft_status *weft_check_memory(const weft_session *session, const char *what, size_t bytes);
 
 // bind.c
 weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, weft_binding **out);

@@ -8,7 +8,7 @@
 
 static weft_session *make_session(int threads, bool profile) {
   weft_session *session = NULL;
-  assert_ok(weft_session_create(&test_program, &(weft_session_options){threads, profile}, &session));
+  assert_ok(weft_session_create(&test_program, &(weft_session_options){.threads = threads, .profile = profile}, &session));
   weft_session_set_scalars(session, 0, 5, 100);
   assert_ok(weft_session_run(session, weft_session_plan(session, "init"), NULL, 0));
   return session;
@@ -221,11 +221,11 @@ static void test_damaged_plans_are_refused(void **state) {
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     memcpy(steps, odd_steps, sizeof steps);
     steps[4] = broken[i];
-    assert_fails(weft_session_create(&program, &(weft_session_options){1, false}, &session), WEFT_INTERNAL, "plan 'odd'");
+    assert_fails(weft_session_create(&program, &(weft_session_options){.threads = 1}, &session), WEFT_INTERNAL, "plan 'odd'");
   }
   memcpy(steps, odd_steps, sizeof steps);
   steps[3].to_offset = (wf_formula)CONSTANT(4);   // caught when it runs
-  assert_ok(weft_session_create(&program, &(weft_session_options){1, false}, &session));
+  assert_ok(weft_session_create(&program, &(weft_session_options){.threads = 1}, &session));
   float x[3] = {0};
   weft_named_tensor input = rows(x, 1);
   assert_fails(weft_session_run(session, 4, &input, 1), WEFT_INTERNAL, "a copy from 'element' to 'stacked' outside");

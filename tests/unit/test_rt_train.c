@@ -44,7 +44,7 @@ static int teardown(void **state) {
 
 static weft_session *make_session(const wf_program *program) {
   weft_session *session = NULL;
-  assert_ok(weft_session_create(program, &(weft_session_options){1, false}, &session));
+  assert_ok(weft_session_create(program, &(weft_session_options){.threads = 1}, &session));
   return session;
 }
 
@@ -205,7 +205,7 @@ static void test_killed_at_any_time_the_checkpoint_is_whole(void **state) {
     if (child == 0) {
       weft_session *mine = NULL;
       weft_train_result result;
-      if (!weft_session_create(&test_program, &(weft_session_options){1, false}, &mine)) weft_status_free(weft_train(mine, data, NULL, &options, &result));
+      if (!weft_session_create(&test_program, &(weft_session_options){.threads = 1}, &mine)) weft_status_free(weft_train(mine, data, NULL, &options, &result));
       _exit(0);
     }
     usleep((useconds_t)(1500 + round * 3100));
