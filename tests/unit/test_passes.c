@@ -219,10 +219,42 @@ static void test_numbers_stay(void **state) {
   ir_test_end(&loop_passed);
 }
 
+// ---- the dump is the language ---------------------------------------------------------------------------------------------
+
+static void read_back(void *context, const char *pass, wf_module *module, double seconds) {
+  (void)seconds;
+  ir_test t = {.arena = context, .module = module};
+  char *printed = ir_test_print(&t);
+  ir_test back = ir_test_parse_good(printed);
+  if (strcmp(ir_test_print(&back), printed)) fail_msg("after '%s' the text does not read back to itself", pass);
+  assert_true(wf_verify(back.module, back.diag));
+  ir_test_end(&back);
+}
+
+static void test_text_after_every_pass(void **state) {
+  (void)state;
+  static const char *const files[] = {"train", "mlp", "kinds", "index", "scalars"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    ir_test t = {.arena = wf_arena_create()};
+    t.diag = wf_diag_create(t.arena);
+    wf_source *source = wf_source_read(t.arena, t.diag, wf_arena_printf(t.arena, WEFT_SOURCE_DIR "/tests/golden/wir/%s.wir", files[i]), 1 << 20);
+    assert_non_null(source);
+    t.module = wf_parse_module(t.arena, t.diag, source);
+    assert_non_null(t.module);
+    wf_pipeline_hooks hooks = {.context = t.arena, .after = read_back, .verify = true};
+    if (!wf_pipeline_run(t.module, wf_default_passes, &hooks)) {
+      wf_diag_print(t.diag, stderr, false);
+      fail_msg("%s does not go through the default pipeline", files[i]);
+    }
+    ir_test_end(&t);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_pipeline), cmocka_unit_test(test_options), cmocka_unit_test(test_simplify), cmocka_unit_test(test_cse),
       cmocka_unit_test(test_dce),      cmocka_unit_test(test_regions), cmocka_unit_test(test_fold),     cmocka_unit_test(test_numbers_stay),
+      cmocka_unit_test(test_text_after_every_pass),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
