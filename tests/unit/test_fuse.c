@@ -97,6 +97,34 @@ static void narrow_values_round_when_fused(void **state) {
   wf_arena_destroy(arena);
 }
 
+static char *after_passes(const char *text, const char *passes) {
+  wf_arena *arena = wf_arena_create();
+  wf_diag *diag = wf_diag_create(arena);
+  wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "t.wir", text));
+  assert_non_null(module);
+  bool passed = wf_pipeline_run(module, passes, &(wf_pipeline_hooks){.verify = true});
+  if (!passed) wf_diag_print(diag, stderr, false);
+  assert_true(passed);
+  wf_text out;
+  wf_text_init(&out);
+  wf_print_module(&out, module);
+  wf_arena_destroy(arena);
+  return out.data;
+}
+
+static void precision_changes_types(void **state) {
+  const char *text = "func @f(%x: f32[8, 4] data, %w: f32[6, 4] param) -> (y: %y, r: %r) {\n"
+                     "  %y: f32[8, 6] = compute [i: 8, o: 6] sum[c: 4] %x[i, c] * %w[o, c]\n"
+                     "  %r: f32[8, 6] = compute [i: 8, o: 6] exp(%y[i, o]) * 0.1\n}\n";
+  char *wide = after_passes(text, "precision{to=f64},fuse,tile"), *narrow = after_passes(text, "precision{compute=bf16}");
+  assert_null(strstr(wide, "f32"));
+  assert_non_null(strstr(wide, "* 0.1"));
+  assert_non_null(strstr(narrow, "bf16(%x[i, c])"));
+  assert_non_null(strstr(narrow, "%y: f32[8, 6]"));
+  free(wide);
+  free(narrow);
+}
+
 static void attention_is_few_launches(void **state) {
   int launches = check("func @f(%q: f32[2, 3, 40, 32] data, %k: f32[2, 3, 40, 32] data, %v: f32[2, 3, 40, 32] data) -> (o: %o) {\n"
                        "  %s: f32[2, 3, 40, 40] = compute [b: 2, h: 3, i: 40, j: 40] sum[d: 32] %q[b, h, i, d] * %k[b, h, j, d]\n"
@@ -135,7 +163,7 @@ int main(void) {
       cmocka_unit_test(softmax_is_one_launch), cmocka_unit_test(layer_norm_is_one_launch),
       cmocka_unit_test(optimizer_step_of_all_parameters_is_one_launch), cmocka_unit_test(pooling_keeps_maximum_and_place),
       cmocka_unit_test(convolution_chain_with_layouts), cmocka_unit_test(narrow_values_round_when_fused),
-      cmocka_unit_test(attention_is_few_launches), cmocka_unit_test(in_place_updates),
+      cmocka_unit_test(attention_is_few_launches), cmocka_unit_test(precision_changes_types), cmocka_unit_test(in_place_updates),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
