@@ -466,6 +466,21 @@ static const wf_expr *read_outside(void *context, const wf_expr *node) {
   return wf_expr_read(module, whole, indices, outside);
 }
 
+// sum[t] select(t == q, f(t), 0) is f(q): an invariant of which each step reads its own slice.
+typedef struct pick { const wf_dim *index; const wf_expr *value; } pick;
+
+static bool is_axis(const wf_expr *expr, const wf_atom *axis) { return expr->op == WF_S_INDEX && expr->dim == axis->as_dim; }
+
+static bool picks_step(const wf_expr *body, const wf_atom *step, pick *out) {
+  if (body->op != WF_S_SELECT || body->args[0]->op != WF_S_EQ || !wf_expr_is_const(body->args[2], 0)) return false;
+  const wf_expr *const *sides = body->args[0]->args;
+  int side = is_axis(sides[0], step) ? 1 : is_axis(sides[1], step) ? 0 : -1;
+  const wf_atom *other = side >= 0 && sides[side]->op == WF_S_INDEX ? wf_dim_as_atom(sides[side]->dim) : NULL;
+  if (!other || other->kind != WF_ATOM_AXIS || other->extent != step->extent) return false;
+  *out = (pick){other->as_dim, body->args[1]};
+  return true;
+}
+
 static void contract_outside(backward *b, const lift *made) {
   wf_module *module = b->module;
   int count = made->axis_count + made->summed_count;
@@ -484,9 +499,16 @@ static void contract_outside(backward *b, const lift *made) {
   }
   lifting context = {b, summed[0]};
   const wf_expr *body = wf_expr_rewrite(module, made->body, bindings, count, read_outside, &context);
+  int sums = made->summed_count + 1;
+  pick picked;
+  if (picks_step(body, summed[0], &picked)) {
+    wf_binding at = {summed[0], picked.index};
+    body = wf_expr_rewrite(module, picked.value, &at, 1, NULL, NULL);
+    summed++, sums--;
+  }
   wf_value *operand = made->outer->value;
   const char *name = wf_arena_printf(b->arena, "%s.part", wf_gradient_name(b->tape, operand));
-  wf_value *value = wf_build_compute(b->tape->function, name, operand->dtype, axes, made->axis_count, WF_R_SUM, summed, made->summed_count + 1, body,
+  wf_value *value = wf_build_compute(b->tape->function, name, operand->dtype, axes, made->axis_count, sums ? WF_R_SUM : WF_R_NONE, summed, sums, body,
                                      b->op->loc);
   if (!made->scale) {
     wf_tape_add_value(b->tape, made->outer, value);

@@ -97,64 +97,12 @@ static const wf_expr *seed_of(wf_tape *tape, const wf_op *op, const wf_expr *cot
 
 // ---- bodies -----------------------------------------------------------------------------------------------------
 
-// A constant factor of a cotangent: -c, 0.5*c. The rest is what several reads can share.
-static const wf_expr *strip_scale(const wf_expr *cotangent) {
-  for (;;) {
-    if (cotangent->op == WF_S_NEG) cotangent = cotangent->args[0];
-    else if (cotangent->op == WF_S_MUL && cotangent->args[0]->op == WF_S_CONST) cotangent = cotangent->args[1];
-    else if (cotangent->op == WF_S_MUL && cotangent->args[1]->op == WF_S_CONST) cotangent = cotangent->args[0];
-    else return cotangent;
-  }
-}
-
-typedef struct replacement { const wf_expr *from, *to; } replacement;
-
-static const wf_expr *rescale(wf_module *module, const wf_expr *cotangent, const replacement *shared) {
-  if (cotangent == shared->from) return shared->to;
-  const wf_expr *args[2];
-  for (int i = 0; i < cotangent->arg_count; i++) args[i] = cotangent->args[i]->op == WF_S_CONST ? cotangent->args[i] : rescale(module, cotangent->args[i], shared);
-  return wf_expr_make(module, cotangent->op, args, cotangent->arg_count);
-}
-
-// The linear part of a chain is a product of reads and numbers; anything else is worth storing when two reads need it.
-static bool is_simple(const wf_expr *cotangent) {
-  if (cotangent->op == WF_S_READ || cotangent->op == WF_S_CONST) return true;
-  if (cotangent->op != WF_S_MUL && cotangent->op != WF_S_NEG && cotangent->op != WF_S_CAST) return false;
-  for (int i = 0; i < cotangent->arg_count; i++)
-    if (!is_simple(cotangent->args[i])) return false;
-  return true;
-}
-
-// %y = act(%h[i, o] + %b[o]): both reads have the cotangent act'(...)*d_y. It is stored once, over the points of %y, so that
-// d_b sums stored numbers and d_h is the stored value itself.
-static void share(wf_tape *tape, const wf_op *op, wf_read_cotangent *list, int count) {
-  for (int i = 0; i < count; i++) {
-    const wf_expr *kernel = strip_scale(list[i].cotangent);
-    int uses = 0;
-    for (int k = i; k < count; k++) uses += strip_scale(list[k].cotangent) == kernel;
-    if (uses < 2 || is_simple(kernel)) continue;
-    const wf_atom **axes = WF_NEW_ARRAY(tape->module->arena, const wf_atom *, op->axis_count);
-    wf_binding *bindings = WF_NEW_ARRAY(tape->arena, wf_binding, op->axis_count);
-    for (int k = 0; k < op->axis_count; k++) {
-      axes[k] = wf_new_axis(tape->module, op->axes[k]->name, op->axes[k]->extent);
-      bindings[k] = (wf_binding){op->axes[k], axes[k]->as_dim};
-    }
-    const wf_expr *body = wf_expr_rewrite(tape->module, kernel, bindings, op->axis_count, NULL, NULL);
-    const char *name = wf_arena_printf(tape->arena, "d_%s.local", op->results[0]->name);
-    wf_value *stored = wf_build_compute(tape->function, name, op->results[0]->dtype, axes, op->axis_count, WF_R_NONE, NULL, 0, body, op->loc);
-    replacement shared = {kernel, read_at_axes(tape->module, stored, op->axes)};
-    for (int k = i; k < count; k++)
-      if (strip_scale(list[k].cotangent) == kernel) list[k].cotangent = rescale(tape->module, list[k].cotangent, &shared);
-  }
-}
-
 static void adjoint_of_body(wf_tape *tape, const wf_op *op, const wf_expr *seed) {
   points all = points_of(tape, op);
   wf_read_cotangent *list;
   bool pointwise = op->kind == WF_O_COMPUTE && op->combiner == WF_R_NONE;
   const wf_expr *stored = pointwise ? read_at_axes(tape->module, op->results[0], op->axes) : NULL;
-  int count = wf_body_cotangents(tape, op->body, stored, seed, &list);
-  if (pointwise) share(tape, op, list, count);
+  int count = wf_body_cotangents(tape, op, stored, seed, &list);
   for (int i = count - 1; i >= 0; i--) wf_adjoint_read(tape, op, all.axes, all.count, list[i].read, list[i].cotangent);
 }
 

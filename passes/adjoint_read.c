@@ -213,8 +213,7 @@ static wf_dtype storage_type(const reader *r, const wf_expr *factor) {
 }
 
 //   relu(x[i, c]) in a sum over i, o, c   ==>   %y.factor[i, c] = relu(x[i, c]);  %y.factor[i, c]
-static const wf_expr *stored(const reader *r, const wf_expr *factor) {
-  const bool *used = axes_used(r, factor);
+static const wf_expr *stored_over(const reader *r, const wf_expr *factor, const bool *used, const char *suffix) {
   const wf_atom **axes = WF_NEW_ARRAY(r->module->arena, const wf_atom *, r->axis_count);
   const wf_dim **indices = WF_NEW_ARRAY(r->tape->arena, const wf_dim *, r->axis_count);
   wf_binding *bindings = WF_NEW_ARRAY(r->tape->arena, wf_binding, r->axis_count);
@@ -228,7 +227,7 @@ static const wf_expr *stored(const reader *r, const wf_expr *factor) {
   }
   if (count > WF_MAX_RANK) return factor;
   const wf_expr *body = wf_expr_rewrite(r->module, factor, bindings, count, NULL, NULL);
-  const char *name = wf_arena_printf(r->tape->arena, "%s.factor", r->op->results[0]->name);
+  const char *name = wf_arena_printf(r->tape->arena, "%s.%s", r->op->results[0]->name, suffix);
   wf_value *value = wf_build_compute(r->tape->function, name, storage_type(r, factor), axes, count, WF_R_NONE, NULL, 0, body, r->op->loc);
   return wf_expr_read_dims(r->module, value, indices, NULL);
 }
@@ -273,7 +272,7 @@ static bool is_small(const reader *r, const wf_expr *factor) {
 static void simplify_contraction(const reader *r, factors *inner) {
   while (inner->count > 2 && merge_two(r, inner)) {}
   for (int i = 0; i < inner->count; i++)
-    if (!plain(inner->items[i]) && is_small(r, inner->items[i])) inner->items[i] = stored(r, inner->items[i]);
+    if (!plain(inner->items[i]) && is_small(r, inner->items[i])) inner->items[i] = stored_over(r, inner->items[i], axes_used(r, inner->items[i]), "factor");
 }
 
 // ---- parts --------------------------------------------------------------------------------------------------------
@@ -319,7 +318,7 @@ static void take_apart(const reader *r, const wf_expr *cotangent, factors *out_i
   for (int i = 0; i < all.count; i++) push(r, varies_inside(r, all.items[i]) ? out_inner : out_outer, all.items[i]);
 }
 
-static void add_sum(const reader *r, const wf_expr *cotangent) {
+static void add_sum(reader *r, const wf_expr *cotangent) {
   factors inner, outer;
   take_apart(r, cotangent, &inner, &outer);
   bool *done = WF_NEW_ARRAY(r->tape->arena, bool, r->inverse.guard_count);
@@ -327,6 +326,7 @@ static void add_sum(const reader *r, const wf_expr *cotangent) {
   const wf_expr *sum;
   if (inner.count) {
     simplify_contraction(r, &inner);
+    r->safe = fills_safely(product(r, inner)) && (!outer.count || fills_safely(product(r, outer)));
     wf_value *value = contract(r, guarded(r, product(r, inner), done, false));
     sum = wf_expr_read_dims(r->module, value, r->adjoint->indices, NULL);
     if (!outer.count) r->adjoint->made = value;
@@ -341,6 +341,33 @@ static void add_sum(const reader *r, const wf_expr *cotangent) {
   else if (scale->op == WF_S_SELECT && wf_expr_is_const(scale->args[1], 1))
     wf_tape_add(r->tape, r->adjoint, wf_expr_select(r->module, scale->args[0], sum, scale->args[2]));
   else wf_tape_add(r->tape, r->adjoint, times(r, scale, sum));
+}
+
+static void note_dear(void *context, const wf_expr *node) {
+  bool *dear = context;
+  switch ((int)node->op) {
+    case WF_S_EXP: case WF_S_EXP2: case WF_S_LOG: case WF_S_LOG2: case WF_S_SIN: case WF_S_COS: case WF_S_TANH: case WF_S_ERF: case WF_S_POW:
+      *dear = true;
+      break;
+    default: break;
+  }
+}
+
+static bool *every_axis(const reader *r) {
+  bool *used = WF_NEW_ARRAY(r->tape->arena, bool, r->axis_count);
+  for (int i = 0; i < r->axis_count; i++) used[i] = true;
+  return used;
+}
+
+// Every point has its own element. A part of the operand's box only, and dear: C is stored over the points and read under
+// the guard. (A gate g of an LSTM cell reads z[i, o + g*h]; d_z would evaluate all four gates at each of its elements.)
+static const wf_expr *move(reader *r, const wf_expr *cotangent) {
+  bool dear = false;
+  if (r->inverse.guard_count || depends_on_data(r->read)) wf_expr_walk(cotangent, note_dear, &dear);
+  if (dear) cotangent = stored_over(r, cotangent, every_axis(r), "cotangent");
+  r->safe = fills_safely(cotangent);
+  bool *done = WF_NEW_ARRAY(r->tape->arena, bool, r->inverse.guard_count);
+  return guarded(r, cotangent, done, true);
 }
 
 // ---- scatter ----------------------------------------------------------------------------------------------------
@@ -439,13 +466,11 @@ static const wf_expr *where_hit(const reader *r, const wf_expr *part) {
 void wf_adjoint_read(wf_tape *tape, const wf_op *op, const wf_atom *const *axes, int axis_count, const wf_expr *read, const wf_expr *cotangent) {
   reader r = {.tape = tape, .module = tape->module, .op = op, .axes = axes, .axis_count = axis_count, .read = read};
   r.adjoint = wf_tape_adjoint_named(tape, read->operand, names_of_axes(&r));
-  r.safe = fills_safely(cotangent);
   if (!invert(&r)) {
     add_scatter(&r, cotangent);
   } else if (r.inverse.free_count) {
     add_sum(&r, cotangent);
   } else {
-    bool *done = WF_NEW_ARRAY(tape->arena, bool, r.inverse.guard_count);
-    wf_tape_add(tape, r.adjoint, where_hit(&r, guarded(&r, cotangent, done, true)));
+    wf_tape_add(tape, r.adjoint, where_hit(&r, move(&r, cotangent)));
   }
 }

@@ -54,9 +54,10 @@ const wf_expr *wf_zero(wf_module *module, wf_dtype type);
 
 // ---- adjoint_body.c: reverse mode over a scalar DAG ----------------------------------------------------------------
 typedef struct wf_read_cotangent { const wf_expr *read, *cotangent; } wf_read_cotangent;
-// The cotangents of the active reads in `body`, in the order in which they first occur, given the cotangent of its value.
-// stored: a read of the value that holds the body's, which derivatives use in its place (exp(x)' is the stored exp(x)); or NULL.
-int wf_body_cotangents(wf_tape *tape, const wf_expr *body, const wf_expr *stored, const wf_expr *seed, wf_read_cotangent **out_list);
+// The cotangents of the active reads in the body of `op`, in the order in which they first occur, given that of its value.
+// stored: for a pointwise operation the read of its result, which derivatives use in place of the body (exp(x)' is the
+// stored exp(x)); else NULL.
+int wf_body_cotangents(wf_tape *tape, const wf_op *op, const wf_expr *stored, const wf_expr *seed, wf_read_cotangent **out_list);
 
 // ---- adjoint_read.c ----------------------------------------------------------------------------------------------
 // Adds to the cotangent of the operand the sum of `cotangent` over all points of the axes that read each element.

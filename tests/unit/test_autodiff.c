@@ -604,6 +604,48 @@ static void test_gradient_by_a_value_inside(void **state) {
   ir_test_end(&t);
 }
 
+static void test_gates_that_lie_on_one_axis(void **state) {
+  grad_case c = {.text =
+      "func @f(%z: f64[n, 8] data, %c: f64[n, 2] data) -> (y: %h) {\n"
+      "  %cn: f64[n, 2] = compute [n: n, a: 2] (1 / (1 + exp(-%z[n, a + 2]))) * %c[n, a] + (1 / (1 + exp(-%z[n, a]))) * tanh(%z[n, a + 4])\n"
+      "  %h: f64[n, 2] = compute [n: n, a: 2] (1 / (1 + exp(-%z[n, a + 6]))) * tanh(%cn[n, a])\n"
+      "}\n", .n = 2, .order = 2};
+  grad_check(c);
+  wf_arena *arena = wf_arena_create();
+  char *text = grad_text(c, arena);
+  expect_line(text, "%cn.cotangent[n, i1 - 4] else 0");
+  expect_none(text, "select(");
+  wf_arena_destroy(arena);
+}
+
+static void test_loop_that_reads_its_slice_of_an_invariant(void **state) {
+  grad_case c = {.text =
+      "func @step(%t: i64, %h: f64[2], %a: f64[2, n], %w: f64[2, 2]) -> (h: %hn) {\n"
+      "  %hn: f64[2] = compute [i: 2] sin(%h[1 - i] * %w[i, i] + %a[i, %t[]])\n"
+      "}\n"
+      "func @f(%a: f64[2, n] data, %h0: f64[2] data, %w: f64[2, 2]) -> (y: %h) {\n"
+      "  %h: f64[2] = loop @step trip n carry(%h0) with(%a, %w)\n"
+      "}\n", .n = 3, .order = 2};
+  grad_check(c);
+  wf_arena *arena = wf_arena_create();
+  char *text = grad_text(c, arena);
+  expect_line(text, "%d_a: f64[2, n] = compute [i: 2, i1: n] %d_hn.local.all[i1, i]\n");
+  wf_arena_destroy(arena);
+}
+
+static void test_gradient_inside_a_region(void **state) {
+  // Newton's steps on sum of (h^2 - x)^2 / 4: the loop's region differentiates, and the loop is differentiated.
+  grad_check((grad_case){.text =
+      "func @step(%t: i64, %h: f64[2], %x: f64[2]) -> (h: %n) {\n"
+      "  %l: f64 = compute [] sum[i: 2] (%h[i] * %h[i] - %x[i]) * (%h[i] * %h[i] - %x[i]) * 0.25\n"
+      "  %g: f64[2] = grad %l by %h\n"
+      "  %n: f64[2] = compute [i: 2] %h[i] - %g[i] * 0.1\n"
+      "}\n"
+      "func @f(%x: f64[2] data, %h0: f64[2] data) -> (y: %h) {\n"
+      "  %h: f64[2] = loop @step trip 3 carry(%h0) with(%x)\n"
+      "}\n", .order = 2});
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_matmul),
@@ -652,6 +694,9 @@ int main(void) {
       cmocka_unit_test(test_carries_that_swap),
       cmocka_unit_test(test_call),
       cmocka_unit_test(test_casts_and_rounded_types),
+      cmocka_unit_test(test_gates_that_lie_on_one_axis),
+      cmocka_unit_test(test_loop_that_reads_its_slice_of_an_invariant),
+      cmocka_unit_test(test_gradient_inside_a_region),
       cmocka_unit_test(test_cross_entropy),
       cmocka_unit_test(test_random_maps),
       cmocka_unit_test(test_every_scalar_function),
