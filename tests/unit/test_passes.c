@@ -152,6 +152,29 @@ static void test_dce(void **state) {
          "dce", "group @g -> (%y) {\n    out %y");
 }
 
+// Of three carried values, one feeds the result, one only itself, one nothing; a stacked result, a slice and an invariant
+// serve nothing that is needed.
+static const char *const prune_text =
+    "func @cell(%t: i64, %h: f32[4], %self: f32[4], %idle: f32[4], %xs: f32[4], %ys: f32[4], %w: f32[4], %v: f32[4])"
+    " -> (h: %h1, self: %self1, idle: %idle1, stack: %s, waste: %z) {\n"
+    "  %h1: f32[4] = compute [i: 4] %h[i] * %w[i] + %xs[i]\n  %self1: f32[4] = compute [i: 4] %self[i] + %v[i]\n"
+    "  %idle1: f32[4] = compute [i: 4] %h[i] + 3\n  %s: f32[4] = compute [i: 4] exp(%h1[i])\n  %z: f32[4] = compute [i: 4] %ys[i] + %idle[i]\n}\n"
+    "func @f(%x: f32[4] data, %a: f32[3, 4] data, %b: f32[3, 4] data, %w: f32[4] param) -> (y: %y) {\n"
+    "  %v: f32[4] = compute [i: 4] exp(%w[i])\n"
+    "  %h: f32[4], %self: f32[4], %idle: f32[4], %stack: f32[3, 4], %waste: f32[3, 4] = loop @cell trip 3 carry(%x, %x, %x) slice(%a, %b) with(%w, %v)\n"
+    "  %y: f32[4] = compute [i: 4] sum[t: 3] %stack[t, i]\n}\n";
+
+static void test_regions_shrink(void **state) {
+  (void)state;
+  expect(prune_text, "dce", "  %h: f32[4], %stack: f32[3, 4] = loop @cell trip 3 carry(%x) slice(%a) with(%w)\n");
+  expect_count(prune_text, "dce", "%v", 0);
+  expect_count(prune_text, "dce", "%idle", 0);
+  // an argument that the callee does not read
+  expect("func @g(%p: f32[4], %q: f32[4]) -> (r: %r, s: %s) {\n %r: f32[4] = compute [i: 4] %p[i] * 2 %s: f32[4] = compute [i: 4] %q[i] * 3\n}\n"
+         "func @f(%x: f32[4] data) -> (y: %y) {\n %e: f32[4] = compute [i: 4] exp(%x[i])\n %y: f32[4], %z: f32[4] = call @g(%x, %e)\n}\n",
+         "dce", "-> (y: %y) {\n  %y: f32[4] = call @g(%x)\n}");
+}
+
 static void test_regions(void **state) {
   (void)state;
   expect(loop_text, "simplify,cse,dce", "%a: f32[4] = compute [i: 4] %h[i] * %w[i]\n  %next: f32[4] = compute [i: 4] %a[i] + %a[i]");
@@ -212,11 +235,14 @@ static void test_numbers_stay(void **state) {
   assert_true(passed.module->functions.items[0]->ops.count < plain.module->functions.items[0]->ops.count);
   ir_test_end(&plain);
   ir_test_end(&passed);
-  ir_test loop = ir_test_parse_good(loop_text), loop_passed = run(loop_text, "simplify,cse,dce,fold");
-  a = evaluate(&loop), b = evaluate(&loop_passed);
-  for (int64_t i = 0; i < a->count; i++) assert_true(a->floats[i] == b->floats[i]);
-  ir_test_end(&loop);
-  ir_test_end(&loop_passed);
+  const char *const loops[] = {loop_text, prune_text};
+  for (int l = 0; l < 2; l++) {
+    ir_test loop = ir_test_parse_good(loops[l]), loop_passed = run(loops[l], "simplify,cse,dce,fold");
+    a = evaluate(&loop), b = evaluate(&loop_passed);
+    for (int64_t i = 0; i < a->count; i++) assert_true(a->floats[i] == b->floats[i]);
+    ir_test_end(&loop);
+    ir_test_end(&loop_passed);
+  }
 }
 
 // ---- the dump is the language ---------------------------------------------------------------------------------------------
@@ -253,7 +279,7 @@ static void test_text_after_every_pass(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_pipeline), cmocka_unit_test(test_options), cmocka_unit_test(test_simplify), cmocka_unit_test(test_cse),
-      cmocka_unit_test(test_dce),      cmocka_unit_test(test_regions), cmocka_unit_test(test_fold),     cmocka_unit_test(test_numbers_stay),
+      cmocka_unit_test(test_dce),      cmocka_unit_test(test_regions), cmocka_unit_test(test_fold),     cmocka_unit_test(test_numbers_stay), cmocka_unit_test(test_regions_shrink),
       cmocka_unit_test(test_text_after_every_pass),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
