@@ -175,6 +175,14 @@ static weft_status *load_from(weft_session *session, const char *path, demand de
 
 weft_status *weft_weights_load(weft_session *session, const char *path) { return load_from(session, path, PARAMETERS, NULL); }
 
+weft_status *weft_weights_load_memory(weft_session *session, const char *name, const void *data, size_t size) {
+  weft_safetensors file;
+  TRY(weft_safetensors_open_memory(name, data, size, &file));
+  weft_status *failed = load_values(session, name, &file, PARAMETERS, NULL);
+  weft_safetensors_close(&file);
+  return failed;
+}
+
 weft_status *weft_weights_init(weft_session *session, const char *path, char **out_report) {
   *out_report = NULL;
   weft_status *failed = load_from(session, path, WHAT_FITS, out_report);

@@ -21,6 +21,8 @@ weft_status *weft_checkpoint_load(weft_session *session, const char *path, weft_
 // Parameters, and those states that the file has. What the file has beyond them is ignored (an optimizer's states).
 // Float types are converted. Every name that is missing or does not fit is told in one status.
 weft_status *weft_weights_load(weft_session *session, const char *path);
+// The same from the bytes of such a file.
+weft_status *weft_weights_load_memory(weft_session *session, const char *name, const void *data, size_t size);
 // Whatever fits by name and shape; out_report: one line a name that does not, heap text, empty where all do. Nothing
 // that fits is an error.
 weft_status *weft_weights_init(weft_session *session, const char *path, char **out_report);

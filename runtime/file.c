@@ -20,18 +20,36 @@ weft_status *weft_file_open(const char *path, weft_file *out) {
   else if (S_ISDIR(status.st_mode)) failed = weft_fail(WEFT_BAD_INPUT, "%s is a folder, not a file", path);
   else if (!S_ISREG(status.st_mode)) failed = weft_fail(WEFT_BAD_INPUT, "%s is not a regular file", path);
   if (!failed) failed = weft_copy_text(path, &out->path);
-  if (failed) weft_file_close(out);
-  else out->size = status.st_size;
+  if (failed) {
+    close(descriptor);
+    *out = (weft_file){.descriptor = -1};
+  } else out->size = status.st_size;
   return failed;
 }
 
+weft_status *weft_file_from_memory(const char *name, const void *data, size_t size, weft_file *out) {
+  *out = (weft_file){.descriptor = -1};
+  TRY(weft_copy_text(name, &out->path));
+  out->memory = data;
+  out->size = (int64_t)size;
+  return NULL;
+}
+
+static weft_status *memory_read_at(const weft_file *file, int64_t offset, void *to, size_t size) {
+  if (offset < 0 || offset > file->size || size > (uint64_t)(file->size - offset))
+    return weft_fail(WEFT_BAD_INPUT, "%s: byte %lld: it ends before that", file->path, (long long)offset);
+  if (size) memcpy(to, file->memory + offset, size);
+  return NULL;
+}
+
 void weft_file_close(weft_file *file) {
-  if (file->path || file->descriptor > 0) close(file->descriptor);
+  if (file->path && file->descriptor >= 0) close(file->descriptor);
   free(file->path);
   *file = (weft_file){.descriptor = -1};
 }
 
 weft_status *weft_file_read_at(const weft_file *file, int64_t offset, void *to, size_t size) {
+  if (file->memory) return memory_read_at(file, offset, to, size);
   for (size_t done = 0; done < size;) {
     ssize_t got = pread(file->descriptor, (char *)to + done, size - done, offset + (int64_t)done);
     if (got < 0 && errno == EINTR) continue;

@@ -9,8 +9,10 @@
 typedef struct weft_bytes { uint8_t *data; size_t size; } weft_bytes;   // data: heap, released by free()
 
 // A file open for reading at any offset. Reads do not share a position, so threads may read one file together.
-typedef struct weft_file { int descriptor; int64_t size; char *path; } weft_file;
+typedef struct weft_file { int descriptor; int64_t size; char *path; const uint8_t *memory; } weft_file;   // memory: borrowed, or NULL
 weft_status *weft_file_open(const char *path, weft_file *out);
+// Bytes in memory as a file; name: for messages.
+weft_status *weft_file_from_memory(const char *name, const void *data, size_t size, weft_file *out);
 void weft_file_close(weft_file *file);   // also of a zeroed struct
 // Exactly `size` bytes at `offset`, else a status with path and offset (a file that shrank is bad input).
 weft_status *weft_file_read_at(const weft_file *file, int64_t offset, void *to, size_t size);

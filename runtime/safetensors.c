@@ -141,6 +141,14 @@ weft_status *weft_safetensors_open(const char *path, weft_safetensors *out) {
   return failed;
 }
 
+weft_status *weft_safetensors_open_memory(const char *name, const void *data, size_t size, weft_safetensors *out) {
+  *out = (weft_safetensors){0};
+  TRY(weft_file_from_memory(name, data, size, &out->file));
+  weft_status *failed = read_header(out);
+  if (failed) weft_safetensors_close(out);
+  return failed;
+}
+
 void weft_safetensors_close(weft_safetensors *file) {
   for (int i = 0; i < file->count; i++) free(file->tensors[i].name);
   free(file->tensors);

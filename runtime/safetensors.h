@@ -22,6 +22,8 @@ typedef struct weft_safetensors {
 } weft_safetensors;
 
 weft_status *weft_safetensors_open(const char *path, weft_safetensors *out);
+// The bytes of such a file, borrowed until it is closed; name: for messages.
+weft_status *weft_safetensors_open_memory(const char *name, const void *data, size_t size, weft_safetensors *out);
 void weft_safetensors_close(weft_safetensors *file);   // also of a zeroed struct
 const weft_stored_tensor *weft_safetensors_find(const weft_safetensors *file, const char *name);
 // `to` has room for tensor->bytes.

@@ -100,6 +100,52 @@ typedef struct weft_train_result {
   int train_count, test_count;                      // test_count 0: not evaluated
 } weft_train_result;
 
+// ---- models -----------------------------------------------------------------------------------------------------
+
+// A network that weft compiled (weft compile NET.net -o M.weft), ready to run on this machine.
+typedef struct weft_model weft_model;
+
+typedef struct weft_model_options {
+  int threads;            // 0: WEFT_THREADS, else the CPUs this process may use
+  size_t memory_limit;    // bytes for parameters, and for one run's buffers; 0: the machine's memory
+} weft_model_options;
+
+// options may be NULL. Picks the machine code for this CPU. Weights in the bundle are loaded; without them, load some
+// (weft_model_load_weights), or train.
+weft_status *weft_model_load(const char *path, const weft_model_options *options, weft_model **out);
+// The same from memory, borrowed until the model is destroyed; name: for messages.
+weft_status *weft_model_load_memory(const char *name, const void *data, size_t size, const weft_model_options *options, weft_model **out);
+void weft_model_destroy(weft_model *model);   // also NULL
+
+// Parameters (and states such as running means) from a safetensors file, by name; what does not fit is told.
+weft_status *weft_model_load_weights(weft_model *model, const char *path);
+// All parameters and states. The file is replaced as a whole or not at all.
+weft_status *weft_model_save(weft_model *model, const char *path);
+
+// Inputs and results of inference. Names live as long as the model; NULL past the end.
+const char *weft_model_input(const weft_model *model, int index, weft_dtype *out_dtype);
+const char *weft_model_output(const weft_model *model, int index, weft_dtype *out_dtype);
+
+// Sets an input for the runs that follow. The data is copied; other element types are converted (u8 pictures to floats in
+// [0, 1]), and axes of extent 1 are added where the network has them (one picture without a batch axis).
+weft_status *weft_model_bind(weft_model *model, const char *input, const weft_tensor *tensor);
+// All inputs must be bound. Extents that the network leaves open (the batch) come from their shapes.
+weft_status *weft_model_run(weft_model *model);
+// A result of the latest run; the data belongs to the model and is valid until it runs again.
+weft_status *weft_model_result(weft_model *model, const char *output, weft_tensor *out);
+// What the net's `labels` say of a class; NULL where they say nothing.
+const char *weft_model_label(const weft_model *model, int index);
+
+// Trains with the program's own train block. Inference afterwards uses the trained parameters.
+weft_status *weft_model_train(weft_model *model, const weft_train_options *options, weft_train_result *out);
+
+// ---- files ------------------------------------------------------------------------------------------------------
+
+// One array of an .npy file, or a PNG or JPEG picture as u8[channels, height, width] (channels: 1 grey or 3; 0: 3). The
+// caller releases out->data with free().
+weft_status *weft_tensor_read(const char *path, int channels, weft_tensor *out);
+weft_status *weft_tensor_write_npy(const char *path, const weft_tensor *tensor);
+
 #ifdef __cplusplus
 }
 #endif
