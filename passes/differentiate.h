@@ -1,4 +1,4 @@
-// What the files of autodiff share. A tape is one reverse walk over the operations of one function (docs/passes.md).
+// What the files of autodiff share. A tape is one reverse walk over the operations of one function (docs/autodiff.md).
 //
 // The cotangent of a value is kept as a list of parts: scalar expressions over axes of the cotangent's own, one part a
 // forward use. Parts that need no reduction are never stored; those that do are reads of a compute made for them. When
