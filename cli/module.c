@@ -1,0 +1,99 @@
+#include "cli/module.h"
+#include <stdio.h>
+
+static bool is_ir_text(const char *path) {
+  size_t length = strlen(path);
+  return length > 4 && !strcmp(path + length - 4, ".wir");
+}
+
+wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
+  if (out_compiled) *out_compiled = NULL;
+  wf_frontend_options options;
+  wf_source *source = cli_read_source(c);
+  if (!source || !cli_frontend_options(c, &options)) return NULL;
+  if (is_ir_text(c->options.file)) {
+    wf_module *module = wf_parse_module(c->arena, c->diag, source);
+    return module && wf_verify(module, c->diag) ? module : NULL;
+  }
+  wf_compiled *compiled = wf_frontend_compile(c->arena, c->diag, source, &options);
+  if (!compiled || c->diag->errors) return NULL;
+  if (out_compiled) *out_compiled = compiled;
+  return compiled->module;
+}
+
+void cli_print_module(wf_text *out, const wf_module *module) {
+  wf_print_module(out, module);
+  for (int i = 0; i < module->kernels.count; i++) {
+    wf_text_add(out, "\n");
+    wf_print_kernel(out, module->kernels.items[i]);
+  }
+}
+
+// ---- what is printed after each pass ------------------------------------------------------------------------------
+
+typedef struct watch { cli *c; const char *print_after; bool stats, time; } watch;
+
+static int64_t symbol_as_one(void *context, const wf_atom *atom) {
+  (void)context;
+  return atom->low;
+}
+
+static void print_stats(const char *pass, wf_module *module) {
+  int operations = 0;
+  double flops = 0, bytes = 0;
+  for (int f = 0; f < module->functions.count; f++) {
+    const wf_function *function = module->functions.items[f];
+    operations += function->ops.count;
+    for (int i = 0; i < function->ops.count; i++) {
+      const wf_dim *work = wf_op_flops(module, function->ops.items[i]), *traffic = wf_op_bytes(module, function->ops.items[i]);
+      if (work) flops += (double)wf_dim_eval(work, symbol_as_one, NULL);
+      if (traffic) bytes += (double)wf_dim_eval(traffic, symbol_as_one, NULL);
+    }
+  }
+  fprintf(stderr, "%-14s %5d operations  %4d kernels  %12.4g FLOPs  %12.4g bytes\n", pass, operations, module->kernels.count, flops, bytes);
+}
+
+static void after_pass(void *context, const char *pass, wf_module *module, double seconds) {
+  watch *w = context;
+  if (w->time) fprintf(stderr, "%-14s %9.3f ms\n", pass, seconds * 1e3);
+  if (w->stats) print_stats(pass, module);
+  if (!w->print_after || (strcmp(w->print_after, "all") && strcmp(w->print_after, pass))) return;
+  wf_text text;
+  wf_text_init(&text);
+  wf_text_printf(&text, "// after %s\n", pass);
+  cli_print_module(&text, module);
+  wf_text_add(&text, "\n");
+  cli_write(w->c, NULL, text.data, text.length);
+  wf_text_deinit(&text);
+}
+
+// The prefix of a pass list that ends with the pass `last`; NULL where it does not occur. Commas inside braces belong to options.
+static const char *passes_until(wf_arena *arena, const char *passes, const char *last) {
+  size_t length = strlen(last);
+  int depth = 0;
+  const char *start = passes;
+  for (const char *at = passes;; at++) {
+    if (*at == '{') depth++;
+    if (*at == '}') depth--;
+    if (*at && !(*at == ',' && depth == 0)) continue;
+    if (!strncmp(start, last, length) && (start[length] == '{' || start[length] == ',' || !start[length]))
+      return wf_arena_strndup(arena, passes, (size_t)(at - passes));
+    if (!*at) return NULL;
+    start = at + 1;
+  }
+}
+
+bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *stop_after) {
+  if (stop_after) {
+    const char *prefix = passes_until(c->arena, passes, stop_after);
+    if (!prefix) {
+      wf_diagnostic *error = wf_error(c->diag, WF_NOWHERE, "no pass `%s` in this pipeline", stop_after);
+      wf_help(c->diag, error, "it runs: %s", passes);
+      return false;
+    }
+    passes = prefix;
+  }
+  watch w = {.c = c, .print_after = c->options.print_after, .stats = c->options.stats, .time = c->options.time};
+  wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = true};
+  return wf_pipeline_run(module, passes, &hooks);
+}

@@ -1,0 +1,14 @@
+// From the file on the command line to a module, and through the passes.
+#ifndef WEFT_CLI_MODULE_H
+#define WEFT_CLI_MODULE_H
+#include "cli/source.h"
+#include "ir/kir.h"
+#include "passes/passes.h"
+
+// A .wir file is parsed; anything else goes through the front end (out_compiled may be NULL; it gets NULL for .wir).
+// NULL with errors in c->diag.
+wf_module *cli_load_module(cli *c, wf_compiled **out_compiled);
+// Runs `passes` with the command line's --print-after, --stats, --time. stop_after: the pass after which to stop, or NULL.
+bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *stop_after);
+void cli_print_module(wf_text *out, const wf_module *module);   // functions and kernels
+#endif

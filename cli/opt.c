@@ -1,0 +1,27 @@
+// weft opt: runs passes over a .net or .wir file and prints the IR.
+#include <stdio.h>
+#include "cli/module.h"
+
+static int list_passes(void) {
+  for (const wf_pass *pass = wf_pass_table; pass->name; pass++) printf("%-14s %s\n", pass->name, pass->help);
+  printf("\ndefault: %s\n", wf_default_passes);
+  return EXIT_DONE;
+}
+
+int cli_opt(cli *c) {
+  if (c->options.list_passes) return list_passes();
+  if (!c->options.file) {
+    fprintf(stderr, "weft opt: which file?\nusage: weft opt FILE.net|FILE.wir [--passes LIST] [-o FILE]\n");
+    return EXIT_USAGE;
+  }
+  wf_module *module = cli_load_module(c, NULL);
+  if (!module) return cli_report(c);
+  if (!cli_run_passes(c, module, c->options.passes ? c->options.passes : wf_default_passes, NULL)) return cli_report(c);
+  wf_text text;
+  wf_text_init(&text);
+  cli_print_module(&text, module);
+  int code = c->options.print_after ? EXIT_DONE : cli_write(c, c->options.output_file, text.data, text.length);
+  wf_text_deinit(&text);
+  int reported = cli_report(c);
+  return code ? code : reported;
+}
