@@ -36,6 +36,7 @@ static const option_row rows[] = {
   ROW("--stats", FLAG, stats, "opt", NULL, "operations, FLOPs and bytes after each pass"),
   ROW("--time", FLAG, time, "opt compile", NULL, "the time of each phase"),
   ROW("--repeat", NUMBER, repeat, "bench", "N", "steps to measure (default 10)"),
+  ROW("--paced", FLAG, paced, "bench", NULL, "run as many steps as each line on stdin says"),
   ROW("-w", FLAG, write, "fmt", NULL, "rewrite the file in place"),
   ROW("--help", FLAG, help, "all", NULL, "this text"),
 };

@@ -1,0 +1,106 @@
+#include "cli/train_log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static json_t *metrics_object(const weft_metric *metrics, int count) {
+  json_t *object = json_object();
+  for (int i = 0; i < count; i++) json_object_set_new(object, metrics[i].name, json_real(metrics[i].value));
+  return object;
+}
+
+static char *dump(json_t *object) {
+  char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  json_decref(object);
+  return text;
+}
+
+// A number that JSON cannot hold (a loss that is not finite) is null.
+static json_t *number(double value) {
+  json_t *real = json_real(value);
+  return real ? real : json_null();
+}
+
+char *cli_step_json(const weft_train_event *event) {
+  json_t *object = json_object();
+  json_object_set_new(object, "step", json_integer(event->step));
+  for (int i = 0; i < event->train_count; i++) json_object_set_new(object, event->train[i].name, number(event->train[i].value));
+  json_object_set_new(object, "epoch", json_integer(event->epoch));
+  json_object_set_new(object, "seconds", json_real(event->seconds));
+  return dump(object);
+}
+
+char *cli_epoch_json(const weft_train_event *event) {
+  json_t *object = json_object();
+  json_object_set_new(object, "epoch", json_integer(event->epoch));
+  json_object_set_new(object, "step", json_integer(event->step));
+  json_object_set_new(object, "train", metrics_object(event->train, event->train_count));
+  if (event->test) json_object_set_new(object, "test", metrics_object(event->test, event->test_count));
+  json_object_set_new(object, "seconds", json_real(event->seconds));
+  return dump(object);
+}
+
+int cli_train_log_open(cli *c, cli_train_log *log) {
+  *log = (cli_train_log){.c = c, .folder = c->options.log};
+  if (!log->folder) return EXIT_DONE;
+  if (mkdir(log->folder, 0777) != 0 && errno != EEXIST) {
+    fprintf(stderr, "weft train: cannot make the folder %s: %s\n", log->folder, strerror(errno));
+    return EXIT_ENVIRONMENT;
+  }
+  char *path = wf_arena_printf(c->arena, "%s/scalars.jsonl", log->folder);
+  log->scalars = fopen(path, "w");
+  if (log->scalars) return EXIT_DONE;
+  fprintf(stderr, "weft train: cannot write %s: %s\n", path, strerror(errno));
+  return EXIT_ENVIRONMENT;
+}
+
+static void write_line(cli_train_log *log, char *line) {
+  if (line) fprintf(log->scalars, "%s\n", line);
+  free(line);
+}
+
+void cli_train_log_step(cli_train_log *log, const weft_train_event *event) {
+  if (!log->folder) return;
+  write_line(log, cli_step_json(event));
+  wf_vec_push(log->c->arena, &log->steps, (double)event->step);
+  wf_vec_push(log->c->arena, &log->losses, event->train_count ? event->train[0].value : 0);
+}
+
+void cli_train_log_epoch(cli_train_log *log, const weft_train_event *event) {
+  if (!log->folder) return;
+  write_line(log, cli_epoch_json(event));
+  fflush(log->scalars);
+  wf_vec_push(log->c->arena, &log->epoch_steps, (double)event->step);
+  wf_vec_push(log->c->arena, &log->epoch_losses, event->train_count ? event->train[0].value : 0);
+  if (event->test && event->test_count > 1) {
+    log->test_name = event->test[1].name;
+    wf_vec_push(log->c->arena, &log->test_values, event->test[1].value);
+  }
+}
+
+static int write_summary(cli_train_log *log, const weft_train_result *result) {
+  json_t *object = json_object();
+  json_object_set_new(object, "steps", json_integer(result->steps));
+  json_object_set_new(object, "epochs", json_integer(result->epochs));
+  json_object_set_new(object, "train_seconds", json_real(result->seconds));
+  json_object_set_new(object, "samples_per_second", json_real(result->seconds > 0 ? (double)result->samples / result->seconds : 0));
+  if (result->train_count) json_object_set_new(object, "train_loss", number(result->train[0]));
+  if (result->test_count) json_object_set_new(object, "test_loss", number(result->test[0]));
+  if (result->test_count > 1 && log->test_name) json_object_set_new(object, log->test_name, number(result->test[1]));
+  char *text = json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+  json_decref(object);
+  int code = cli_write(log->c, wf_arena_printf(log->c->arena, "%s/summary.json", log->folder), text, strlen(text));
+  free(text);
+  return code;
+}
+
+int cli_train_log_close(cli_train_log *log, const weft_train_result *result) {
+  if (!log->folder) return EXIT_DONE;
+  bool good = fflush(log->scalars) == 0 && !ferror(log->scalars);
+  good = fclose(log->scalars) == 0 && good;
+  if (!good) {
+    fprintf(stderr, "weft train: %s/scalars.jsonl is not whole: %s\n", log->folder, strerror(errno));
+    return EXIT_ENVIRONMENT;
+  }
+  return write_summary(log, result);
+}
