@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "cli/machine_peak.h"
 #include "cli/made_inputs.h"
 #include "cli/program.h"
 #include "runtime/status.h"
@@ -48,43 +49,6 @@ static weft_status *prepare(bench *b) {
 
 // ---- the profile ----------------------------------------------------------------------------------------------------
 
-// What the machine can do: a loop of fused multiply-adds in registers and a sum over memory, both on one thread.
-typedef float lanes __attribute__((vector_size(32)));
-
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), noinline)) static double peak_flops(void) {
-  enum { CHAINS = 12, ROUNDS = 400000 };
-  lanes sums[CHAINS] = {0}, factor;
-  for (int i = 0; i < 8; i++) factor[i] = 0.999f;
-  double start = now();
-  for (int round = 0; round < ROUNDS; round++) {
-    for (int i = 0; i < CHAINS; i++) {
-      for (int lane = 0; lane < 8; lane++) sums[i][lane] = __builtin_fmaf(sums[i][lane], factor[lane], factor[lane]);
-    }
-    __asm__ volatile("" ::: "memory");
-  }
-  double seconds = now() - start;
-  float keep = 0;
-  for (int i = 0; i < CHAINS; i++) keep += sums[i][0];
-  __asm__ volatile("" : : "x"(keep));
-  return 2.0 * CHAINS * 8 * ROUNDS / seconds;
-}
-
-static double peak_bandwidth(cli *c) {
-  size_t count = 16 << 20;
-  float *data = wf_arena_alloc(c->arena, count * sizeof *data);
-  lanes sum = {0};
-  double best = 0;
-  for (int round = 0; round < 3; round++) {
-    double start = now();
-    for (size_t i = 0; i < count; i += 32)
-      for (int k = 0; k < 4; k++) sum += *(const lanes *)(data + i + 8 * (size_t)k);
-    double rate = (double)(count * sizeof *data) / (now() - start);
-    best = rate > best ? rate : best;
-  }
-  __asm__ volatile("" : : "x"(sum[0]));
-  return best;
-}
-
 static int by_time(const void *a, const void *b) {
   double x = (*(const weft_kernel_profile *const *)a)->seconds, y = (*(const weft_kernel_profile *const *)b)->seconds;
   return x < y ? 1 : x > y ? -1 : 0;
@@ -98,7 +62,7 @@ static void print_profile(bench *b, int steps, double total) {
   for (int i = 0; i < count; i++) sorted[i] = &rows[i];
   qsort(sorted, (size_t)count, sizeof *sorted, by_time);
   int threads = weft_session_threads(b->session);
-  double flops_peak = peak_flops() * threads, bytes_peak = peak_bandwidth(b->c);
+  double flops_peak = cli_peak_flops() * threads, bytes_peak = cli_peak_bandwidth();
   if (!b->c->options.json)
     printf("%-32s %6s %9s %6s %9s %9s %9s %9s  %s\n", "kernel", "runs", "ms", "share", "MFLOP", "MB", "GFLOP/s", "roofline", "place");
   for (int i = 0; i < count; i++) {
