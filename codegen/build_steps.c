@@ -279,6 +279,19 @@ static void build_inputs(wf_plan_builder *p) {
   }
 }
 
+// The result of a function that bears the name of a parameter or state of another one is that parameter (`init`).
+static wf_buffer_role result_role(wf_plan_builder *p, const wf_result *result) {
+  for (int f = 0; f < p->function->module->functions.count; f++) {
+    const wf_function *other = p->function->module->functions.items[f];
+    for (int i = 0; other != p->function && i < other->inputs.count; i++) {
+      const wf_value *input = other->inputs.items[i];
+      bool kept = input->role == WF_ROLE_PARAM || input->role == WF_ROLE_STATE;
+      if (kept && !strcmp(input->name, result->name)) return role_of(input->role);
+    }
+  }
+  return WF_BUFFER_OUTPUT;
+}
+
 // A result's buffer is the output where it is its own, in row-major order; else the output is a copy, made before updates.
 static void build_outputs(wf_plan_builder *p) {
   for (int i = 0; i < p->function->results.count; i++) {
@@ -286,10 +299,10 @@ static void build_outputs(wf_plan_builder *p) {
     int buffer = buffer_for(p, result->value);
     bool own = p->buffers.items[buffer].role == WF_BUFFER_TEMP && p->buffers.items[buffer].alias < 0 && is_row_major(result->value);
     if (own) {
-      p->buffers.items[buffer].role = WF_BUFFER_OUTPUT;
+      p->buffers.items[buffer].role = result_role(p, result);
       p->buffers.items[buffer].name = wf_arena_strdup(arena_of(p), result->name);
     } else {
-      int output = add_buffer(p, result->name, WF_BUFFER_OUTPUT, result->value, true);
+      int output = add_buffer(p, result->name, result_role(p, result), result->value, true);
       add_copy(p, output, buffer);
     }
   }
