@@ -143,7 +143,8 @@ wf_val wf_lower_reduce(wf_lower *lower, const wf_ast_expr *expr) {
   }
   const wf_expr *body = wf_expr_rewrite(lower->module, r.body.expr, bindings, count, NULL, NULL);
   const char *base = lower->definition->name;
-  const char *name = base ? wf_arena_printf(lower->arena, "%s.%s", base, expr->text) : expr->text;
+  bool whole = lower->frame && lower->frame->assigned && lower->frame->assigned_value == expr;   // s = sum[..] ...
+  const char *name = whole ? base : wf_arena_printf(lower->arena, "%s.%s", base, expr->text);
   // A part of an expression is not rounded to a narrow type: it keeps its compute type.
   wf_value *value = wf_build_compute(lower->level->function, name, wf_dtype_compute(r.type), inner, count, r.combiner,
                                      r.scope.axes.items, r.scope.axes.count, body, expr->loc);
@@ -277,7 +278,6 @@ void wf_lower_define_tensor(wf_lower *lower, const wf_ast_stmt *stmt) {
   wf_axis_scope scope = {0};
   wf_definition definition = {.name = wf_value_name(lower, name), .hint = declared ? declared->dtype : default_hint(lower), .outer = &scope};
   wf_val value = wf_none();
-  int errors = lower->diag->errors;
   if (bind_left(lower, &scope, stmt, declared)) {
     lower->definition = &definition;
     lower->axes = &scope;
@@ -287,7 +287,6 @@ void wf_lower_define_tensor(wf_lower *lower, const wf_ast_stmt *stmt) {
     if (tensor) wf_check_elements(lower, stmt->loc, name, tensor->shape, tensor->rank);
     if (tensor) value = wf_tensor_val(lower, tensor, stmt->names.items[0].loc);
   }
-  if (value.kind == WF_VAL_NONE && lower->diag->errors == errors) wf_lower_error(lower, stmt->value->loc, "this has no value");
   wf_scope_set(lower, lower->frame->scope, name, value, stmt->names.items[0].loc);
 }
 

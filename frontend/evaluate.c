@@ -45,10 +45,24 @@ static void add_scope_names(const wf_scope *scope, const char **names, int *coun
     for (int i = 0; i < scope->entries.count && *count < capacity; i++) names[(*count)++] = scope->entries.keys[i];
 }
 
+// After an error a name may lack its value because the statement that gives it failed.
+static bool gives(const wf_ast_block *block, const char *name) {
+  for (int i = 0; i < block->count; i++) {
+    const wf_ast_stmt *stmt = block->items[i];
+    for (int k = 0; k < stmt->names.count; k++)
+      if (!strcmp(stmt->names.items[k].text, name)) return true;
+    for (int k = 0; k < stmt->carries.count; k++)
+      if (!strcmp(stmt->carries.items[k].name.text, name)) return true;
+    if (gives(&stmt->body, name) || gives(&stmt->otherwise, name)) return true;
+  }
+  return false;
+}
+
 static void unknown_name(wf_lower *lower, const char *name, wf_loc loc) {
   enum { MOST = 512 };
   const char *names[MOST];
   int count = 0;
+  if (lower->diag->errors && lower->frame && gives(&lower->frame->decl->body, name)) return;
   for (const wf_axis_scope *scope = lower->axes; scope; scope = scope->parent)
     for (int i = 0; i < scope->names.count && count < MOST; i++)
       if (scope->names.items[i]) names[count++] = scope->names.items[i];
@@ -215,10 +229,9 @@ static wf_val eval_read(wf_lower *lower, const wf_ast_expr *expr) {
   wf_val base = expr->a->kind == WF_E_NAME ? wf_none() : wf_eval(lower, expr->a);
   if (expr->a->kind == WF_E_NAME) {
     wf_entry *entry = find_entry(lower, expr->a->text);
-    base = entry ? entry->value : wf_lookup(lower, expr->a->text, expr->a->loc);
-  } else if (base.kind == WF_VAL_NONE) {
-    return base;
+    base = entry && entry->value.kind != WF_VAL_NONE ? entry->value : wf_lookup(lower, expr->a->text, expr->a->loc);
   }
+  if (base.kind == WF_VAL_NONE) return base;
   if (base.kind == WF_VAL_LIST) return eval_list_item(lower, &base, expr);
   if (!lower->definition) return wf_lower_rank0(lower, expr, "read");
   return wf_lower_read(lower, expr);

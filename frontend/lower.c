@@ -27,7 +27,7 @@ wf_diagnostic *wf_lower_error(wf_lower *lower, wf_loc loc, const char *format, .
   wf_text_deinit(&text);
   const wf_frame *frame = lower->frame;
   for (int i = 0; frame && i < MOST_CALLS; frame = frame->caller, i++)
-    if (frame->decl && frame->call_loc.source)
+    if (frame->decl && frame->call_loc.source && (frame->caller || frame->decl->kind != WF_D_NET))
       wf_lower_where(lower, error, frame->call_loc, "in `%s`, called here", frame->decl->name);
   return error;
 }
@@ -279,7 +279,7 @@ wf_callable *wf_lower_callable(wf_lower *lower, const wf_ast_expr *expr) {
     else if (expr->kind == WF_E_CALL || !decl) wf_lookup(lower, expr->text, expr->loc);
   }
   if (!made) {
-    if (!lower->diag->errors) wf_lower_error(lower, expr->loc, "the name of an op is needed here");
+    if (expr->kind != WF_E_NAME && expr->kind != WF_E_CALL) wf_lower_error(lower, expr->loc, "the name of an op is needed here");
     return NULL;
   }
   int position = 0;

@@ -40,7 +40,8 @@ struct wf_frame {
   bool returned;
   wf_vals results;
   const char *optimizer, *parameter;   // while an optimizer runs: their names
-  const char *assigned;         // while a statement runs: the one name that it assigns
+  const char *assigned;         // while a statement runs: the one name that it assigns, and the expression that is its value
+  const wf_ast_expr *assigned_value;
   const char *instance;         // the same where the statement has exactly one net call
   const char *prefix;           // of the names of values made here
 };

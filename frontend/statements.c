@@ -31,6 +31,7 @@ static void run_assign(wf_lower *lower, const wf_ast_stmt *stmt) {
   wf_frame *frame = lower->frame;
   int count = stmt->names.count;
   frame->assigned = count == 1 ? stmt->names.items[0].text : NULL;
+  frame->assigned_value = stmt->value;
   frame->instance = count_net_calls(lower, stmt->value) == 1 ? stmt->names.items[0].text : NULL;
   wf_val value = wf_eval(lower, stmt->value);
   frame->assigned = frame->instance = NULL;
