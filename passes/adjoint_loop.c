@@ -526,8 +526,22 @@ static void hand_out(backward *b) {
     if (b->carries.items[i].outer) wf_tape_add_value(b->tape, b->carries.items[i].outer, b->carries.items[i].whole);
 }
 
+// What is saved or handed out step by step gets one more axis.
+static bool can_stack(const wf_op *op, wf_diag *diag) {
+  for (int i = 0; i < op->region->ops.count; i++)
+    for (int k = 0; k < op->region->ops.items[i]->result_count; k++) {
+      const wf_value *value = op->region->ops.items[i]->results[k];
+      if (value->rank < WF_MAX_RANK) continue;
+      wf_error(diag, value->loc, "'%s' of rank %d inside a loop cannot be saved for the gradient: no value has more than %d axes", value->name,
+               value->rank, WF_MAX_RANK);
+      return false;
+    }
+  return true;
+}
+
 bool wf_adjoint_loop(wf_tape *tape, wf_op *op) {
   wf_module *module = tape->module;
+  if (!can_stack(op, module->diag)) return false;
   backward b = {.tape = tape, .module = module, .arena = tape->arena, .op = op};
   const char *name = wf_arena_printf(module->arena, "%s.adjoint", op->region->name);
   b.region = wf_function_create(module, wf_unique_function_name(module, name), op->loc);

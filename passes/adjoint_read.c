@@ -435,6 +435,20 @@ static const char *const *names_of_axes(const reader *r) {
   return names;
 }
 
+// Axes of the forward points that stay free come first, in their order: [o, r, s] for every stride of a convolution.
+static void order_free_axes(reader *r) {
+  wf_inverse *inverse = &r->inverse;
+  const wf_atom **ordered = WF_NEW_ARRAY(r->module->arena, const wf_atom *, inverse->free_count);
+  bool *taken = WF_NEW_ARRAY(r->tape->arena, bool, inverse->free_count);
+  int count = 0;
+  for (int i = 0; i < r->axis_count; i++)
+    for (int k = 0; k < inverse->free_count; k++)
+      if (!taken[k] && inverse->values[i] == inverse->free_axes[k]->as_dim) taken[k] = true, ordered[count++] = inverse->free_axes[k];
+  for (int k = 0; k < inverse->free_count; k++)
+    if (!taken[k]) ordered[count++] = inverse->free_axes[k];
+  inverse->free_axes = ordered;
+}
+
 // Solves for the indices that do not depend on data; where that fixes every axis, the others are conditions:
 //   %y[b] = %x[b, %t[b]]   ==>   d_x[b, o] = select(%t[b] == o, d_y[b], 0)
 static bool invert(reader *r) {
@@ -447,6 +461,7 @@ static bool invert(reader *r) {
     targets[count++] = r->adjoint->axes[i];
   }
   if (!wf_affine_invert(r->module->dims, r->module->arena, maps, targets, count, r->axes, r->axis_count, &r->inverse)) return false;
+  order_free_axes(r);
   r->bindings = WF_NEW_ARRAY(r->tape->arena, wf_binding, r->axis_count);
   for (int i = 0; i < r->axis_count; i++) r->bindings[i] = (wf_binding){r->axes[i], r->inverse.values[i]};
   return !depends_on_data(r->read) || r->inverse.free_count == 0;
