@@ -32,6 +32,7 @@ bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target
 // What the op takes as a launch of its own, in units of one vector operation: a contraction or a loop nest.
 double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target);
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
+enum { WF_LONG_SUM = 4096 };     // a k from which on too few tasks are mended by cutting k
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);

@@ -81,6 +81,7 @@ wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf
   plan.pack_ahead = m_blocks > 1;
   int columns = plan.pack_ahead ? BLOCK_COLUMNS : LOCAL_COLUMNS;
   plan.nc = n_known ? even_block(n, plan.nr, columns, 1) : columns;
+  if (wf_draft_estimate(c->k.extent) >= WF_LONG_SUM) return plan;   // k is cut instead, which repeats no copies
   while (plan.nc > plan.nr && batch * m_blocks * tiles_of(n, plan.nc) < WANTED_TASKS) {
     int half = tiles_of(plan.nc / 2.0, plan.nr) * plan.nr;
     if (half < 2 * plan.nr || half == plan.nc) break;

@@ -1,7 +1,7 @@
 // The road of one contraction: classify, cut k where there are too few tasks, plan, build.
 #include "passes/schedule.h"
 
-enum { ENOUGH_TASKS = 8, LONG_SUM = 4096 };
+enum { ENOUGH_TASKS = 8 };
 
 static double estimate(const wf_composite *composite) { return composite->count ? wf_draft_estimate(composite->extent) : 1; }
 
@@ -16,7 +16,7 @@ bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members,
   if (!tile->contract || !wf_classify_contraction(tile->module, op, tile->target, &c)) return false;
   wf_contraction_plan plan = wf_plan_contraction(tile->module, &c, tile->target);
   wf_op *partial;
-  if (tasks_of(&c, &plan) < ENOUGH_TASKS && estimate(&c.k) >= LONG_SUM && estimate(&c.batch) < 2 &&
+  if (tasks_of(&c, &plan) < ENOUGH_TASKS && estimate(&c.k) >= WF_LONG_SUM && estimate(&c.batch) < 2 &&
       wf_split_reduction(tile->function, op, true, &partial)) {
     if (!wf_tile_contraction(tile, partial->results[0]->name, &partial, 1, partial->results, 1)) wf_tile_op(tile, partial);
     return false;   // what is left is a short sum of the parts
