@@ -16,6 +16,18 @@ void wf_fusion_refresh(wf_fusion *fusion) {
     if (fusion->ops[i]) note_users(fusion, i);
 }
 
+// What nobody reads would be a group without results.
+static void drop_dead(wf_fusion *fusion) {
+  bool *read = wf_arena_alloc(fusion->module->arena, (size_t)fusion->value_limit + 1);
+  for (int i = fusion->op_count - 1; i >= 0; i--) {
+    const wf_op *op = fusion->ops[i];
+    bool alive = op->kind == WF_O_UPDATE;
+    for (int r = 0; r < op->result_count; r++) alive = alive || fusion->wanted[op->results[r]->id] || read[op->results[r]->id];
+    if (!alive) fusion->ops[i] = NULL;
+    for (int k = 0; alive && k < op->operand_count; k++) read[op->operands[k]->id] = true;
+  }
+}
+
 wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
   wf_module *module = function->module;
   wf_arena *arena = module->arena;
@@ -41,6 +53,7 @@ wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
     if (op->kind == WF_O_UPDATE) fusion->wanted[op->operands[1]->id] = true;
   }
   for (int i = 0; i < function->results.count; i++) fusion->wanted[function->results.items[i].value->id] = true;
+  drop_dead(fusion);
   wf_fusion_refresh(fusion);
   return fusion;
 }
