@@ -10,6 +10,8 @@
 // The sum of one element runs over k in order within a block, and over the blocks in order: a fixed tree.
 #include "passes/schedule.h"
 
+enum { MOST_MEMBERS = 256 };
+
 typedef struct k_block {
   const wf_dim *outer;           // flat index over the digits before the block's own (k_inner > 0)
   const wf_dim *start, *extent;  // flat
@@ -264,11 +266,19 @@ static void keep_tile(build *b, wf_block *block, wf_value *acc, const wf_dim *ti
   store(b, inner, b->sums, to, wf_expr_read_dims(b->tile->module, acc, from, NULL));
 }
 
-// The members at one point: C's element comes from the register, later members from the members before them.
-static void store_members(build *b, wf_block *block, const wf_expr *sum) {
+static bool read_by_later(const build *b, int index) {
+  for (int i = index + 1; i < b->member_count; i++)
+    for (int k = 0; k < b->members[i]->operand_count; k++)
+      if (b->members[i]->operands[k] == b->members[index]->results[0]) return true;
+  return false;
+}
+
+// The members at one point: C's element comes from the register, later members from the members before them. What is
+// stored and read again is kept: made again after its store it would read operands that the store may have replaced.
+static void store_members(build *b, wf_block *block, wf_value *const *kept, const wf_dim *lane, const wf_expr *sum) {
   wf_draft *draft = b->draft;
   wf_module *module = b->tile->module;
-  wf_value *targets[64];
+  wf_value *targets[MOST_MEMBERS];
   for (int i = 0; i < b->member_count; i++) targets[i] = wf_draft_buffer(draft, b->members[i]->results[0]);
   for (int i = 0; i < b->member_count; i++) {
     const wf_op *member = b->members[i];
@@ -283,6 +293,10 @@ static void store_members(build *b, wf_block *block, const wf_expr *sum) {
     wf_dtype compute = wf_dtype_compute(value->dtype);
     made = wf_draft_convert(draft, made, compute);
     if (value->dtype != compute) made = wf_expr_cast(module, compute, wf_expr_cast(module, value->dtype, made));
+    if (kept[i]) {
+      store(b, block, kept[i], &lane, made);
+      made = wf_expr_read_dims(module, kept[i], &lane, NULL);
+    }
     if (targets[i]) store(b, block, targets[i], indices, made);
     wf_draft_replace(draft, value, made);
   }
@@ -295,11 +309,17 @@ static void finish_tile(build *b, wf_block *block, wf_value *acc, const wf_dim *
   const wf_dim *m = wf_dim_add(wf_dim_add(b->m_start, tile_row), row);
   bind_flat(b, &b->c->m, m);
   block = guard(b, block, m, b->c->m.extent, b->plan->mr);
+  wf_value *kept[MOST_MEMBERS] = {0};
+  int64_t lanes = b->plan->nr;
+  for (int i = 1; i < b->member_count; i++) {
+    const wf_value *value = b->members[i]->results[0];
+    if (wf_draft_buffer(b->draft, value) && read_by_later(b, i)) kept[i] = wf_draft_register(b->draft, block, value->name, value->dtype, 1, &lanes);
+  }
   block = open_for(b, block, WF_BIND_VECTOR, "j", number(b, b->plan->nr), &lane);
   const wf_dim *n = wf_dim_add(wf_dim_add(b->n_start, tile_column), lane), *from[] = {row, lane};
   bind_flat(b, &b->c->n, n);
   block = guard(b, block, n, b->c->n.extent, b->plan->nr);
-  store_members(b, block, wf_expr_read_dims(b->tile->module, acc, from, NULL));
+  store_members(b, block, kept, lane, wf_expr_read_dims(b->tile->module, acc, from, NULL));
 }
 
 // ---- one block of k ---------------------------------------------------------------------------------------------

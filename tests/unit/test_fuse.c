@@ -157,6 +157,23 @@ static void in_place_updates(void **state) {
   wf_arena_destroy(arena);
 }
 
+// The optimizer step is stored with the tiles of the weight gradient, over the old weights and the old momentum.
+static void weight_update_is_stored_with_its_gradient(void **state) {
+  const char *text = "func @f(%w: f32[70, 90] param, %m: f32[70, 90] state, %g: f32[100, 70] data, %x: f32[100, 90] data) -> () {\n"
+                     "  %d: f32[70, 90] = compute [o: 70, c: 90] sum[n: 100] %g[n, o] * %x[n, c]\n"
+                     "  %v: f32[70, 90] = compute [o: 70, c: 90] 0.5 * %m[o, c] + %d[o, c]\n"
+                     "  %a: f32[70, 90] = compute [o: 70, c: 90] %w[o, c] - 0.25 * %v[o, c]\n"
+                     "  update %m = %v\n  update %w = %a\n}\n";
+  assert_int_equal(check(text, NULL, 0, 1e-6), 1);
+  wf_arena *arena = wf_arena_create();
+  wf_module *module = wf_parse_module(arena, wf_diag_create(arena), wf_source_from_text(arena, "t.wir", text));
+  assert_true(wf_pipeline_run(module, "fuse,tile,plan-memory", &(wf_pipeline_hooks){.verify = true}));
+  wf_function *f = module->functions.items[0];
+  assert_ptr_equal(wf_function_find_value(f, "v")->alias_of, wf_function_find_value(f, "m"));
+  assert_ptr_equal(wf_function_find_value(f, "a")->alias_of, wf_function_find_value(f, "w"));
+  wf_arena_destroy(arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bias_and_relu_are_stored_with_the_tiles), cmocka_unit_test(elementwise_chains_are_one_launch),
@@ -164,6 +181,7 @@ int main(void) {
       cmocka_unit_test(optimizer_step_of_all_parameters_is_one_launch), cmocka_unit_test(pooling_keeps_maximum_and_place),
       cmocka_unit_test(convolution_chain_with_layouts), cmocka_unit_test(narrow_values_round_when_fused),
       cmocka_unit_test(attention_is_few_launches), cmocka_unit_test(precision_changes_types), cmocka_unit_test(in_place_updates),
+      cmocka_unit_test(weight_update_is_stored_with_its_gradient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
