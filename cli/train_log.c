@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "cli/program.h"
+#include "runtime/plot.h"
 
 static json_t *metrics_object(const weft_metric *metrics, int count) {
   json_t *object = json_object();
@@ -94,6 +96,26 @@ static int write_summary(cli_train_log *log, const weft_train_result *result) {
   return code;
 }
 
+// Losses in the upper chart, the first test metric in the lower one.
+typedef struct curves { weft_series losses[2], tests[1]; weft_chart charts[2]; int count; } curves;
+
+static void make_curves(const cli_train_log *log, curves *out) {
+  out->losses[0] = (weft_series){"step", log->steps.items, log->losses.items, log->steps.count};
+  out->losses[1] = (weft_series){"epoch mean", log->epoch_steps.items, log->epoch_losses.items, log->epoch_steps.count};
+  out->charts[0] = (weft_chart){"loss", "step", out->losses, log->epoch_steps.count > 1 ? 2 : 1};
+  out->tests[0] = (weft_series){"test", log->epoch_steps.items, log->test_values.items, log->test_values.count};
+  out->charts[1] = (weft_chart){log->test_name, "step", out->tests, 1};
+  out->count = log->test_values.count > 1 ? 2 : 1;
+}
+
+static int draw_curves(cli_train_log *log) {
+  if (log->steps.count < 2) return EXIT_DONE;
+  curves made;
+  make_curves(log, &made);
+  if (!log->c->options.json) weft_chart_print(stdout, &made.charts[0], 78, 14, log->c->colour_out);
+  return cli_status(log->c, weft_charts_write_png(wf_arena_printf(log->c->arena, "%s/curve.png", log->folder), made.charts, made.count, 720, 360));
+}
+
 int cli_train_log_close(cli_train_log *log, const weft_train_result *result) {
   if (!log->folder) return EXIT_DONE;
   bool good = fflush(log->scalars) == 0 && !ferror(log->scalars);
@@ -102,5 +124,6 @@ int cli_train_log_close(cli_train_log *log, const weft_train_result *result) {
     fprintf(stderr, "weft train: %s/scalars.jsonl is not whole: %s\n", log->folder, strerror(errno));
     return EXIT_ENVIRONMENT;
   }
-  return write_summary(log, result);
+  int drawn = draw_curves(log), code = write_summary(log, result);
+  return code ? code : drawn;
 }
