@@ -272,7 +272,8 @@ static const wf_expr *rewrite(rewriter *r, const wf_expr *e) {
   int slot = visited_slot(&r->done, e);
   if (r->done.keys[slot]) return r->done.values[slot];
   const wf_expr *result = rebuild(r, e);
-  if (r->leaf && (result->op == WF_S_READ || result->op == WF_S_RANDOM || result->op == WF_S_CONST || result->op == WF_S_INDEX)) {
+  bool offered = result->op == WF_S_READ || result->op == WF_S_RANDOM || result->op == WF_S_CONST || result->op == WF_S_INDEX || result->op == WF_S_STOP;
+  if (r->leaf && offered) {
     const wf_expr *replaced = r->leaf(r->context, result);
     if (replaced) result = replaced;
   }

@@ -91,8 +91,8 @@ bool wf_expr_is_constant(const wf_expr *expr);              // of any value: the
 bool wf_expr_has_read(const wf_expr *expr);
 int wf_expr_cost(const wf_expr *expr);       // scalar operations in the DAG, each shared node once
 
-// Rewrite bottom up, each shared node once. `leaf` may return a replacement for a READ, RANDOM, CONST or INDEX node whose args were
-// rewritten already, or NULL to keep it; atoms are substituted in every dim.
+// Rewrite bottom up, each shared node once. `leaf` may return a replacement for a READ, RANDOM, CONST, INDEX or STOP node whose args
+// were rewritten already, or NULL to keep it; atoms are substituted in every dim.
 typedef const wf_expr *(*wf_expr_leaf)(void *context, const wf_expr *node);
 const wf_expr *wf_expr_rewrite(wf_module *module, const wf_expr *expr, const wf_binding *bindings, int binding_count,
                                wf_expr_leaf leaf, void *context);

@@ -9,6 +9,7 @@
 //   %t = const {0.5}                        %y[.. %t[] ..]           ==>  %y[.. 0.5 ..]             constants of one value
 //   %x[e] else v   with e proved inside     ==>  %x[e]
 //   %x[e] else v   with e proved outside    ==>  v
+//   stop(e)        in a module without grad ==>  e
 //
 // A copy is not forwarded where that would bring // or % into an index that had none: the kernels of the reader would
 // lose more than the copy costs. Nor is a read with `else`: outside of the copy is not outside of what it copies.
@@ -20,6 +21,7 @@ enum { CHEAP = 4 };   // operations of a forwarded function of the place
 typedef struct simplify {
   wf_module *module;
   bool *visible;      // by value id: made by an operation of the function itself, not inside a group
+  bool differentiated;   // no `grad` is left: nothing needs `stop`
 } simplify;
 
 static bool proved(const wf_module *module, const wf_dim *nonnegative) {
@@ -111,6 +113,7 @@ static const wf_expr *forward(simplify *s, const wf_expr *read) {
 
 static const wf_expr *simplify_leaf(void *context, const wf_expr *node) {
   simplify *s = context;
+  if (node->op == WF_S_STOP && s->differentiated) return node->args[0];
   if (node->op != WF_S_READ) return NULL;
   const wf_expr *current = node;
   if (node->has_default) {
@@ -138,10 +141,17 @@ static void simplify_function(simplify *s, const wf_function *function) {
   }
 }
 
+static bool has_grad(const wf_module *module) {
+  for (int i = 0; i < module->functions.count; i++)
+    for (int k = 0; k < module->functions.items[i]->ops.count; k++)
+      if (module->functions.items[i]->ops.items[k]->kind == WF_O_GRAD) return true;
+  return false;
+}
+
 bool wf_pass_simplify(wf_module *module, const wf_pass_options *options) {
   (void)options;
   wf_arena *scratch = wf_arena_create();
-  simplify s = {module, WF_NEW_ARRAY(scratch, bool, module->value_count)};
+  simplify s = {module, WF_NEW_ARRAY(scratch, bool, module->value_count), !has_grad(module)};
   for (int i = 0; i < module->functions.count; i++) simplify_function(&s, module->functions.items[i]);
   wf_arena_destroy(scratch);
   return true;

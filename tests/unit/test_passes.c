@@ -100,6 +100,9 @@ static void test_simplify(void **state) {
   expect(F("%x: f32[n] data", "%y: f32[n] = compute [i: n] %x[i + n] else 7"), "simplify", "compute [i: n] 7");
   expect("fact n - 4 >= 0\n" F("%x: f32[n] data", "%y: f32[4] = compute [i: 4] %x[i] else 0"), "simplify", "compute [i: 4] %x[i]\n");
   expect(F("%x: f32[n] data", "%y: f32[n] = compute [i: n] %x[i - 1] else 0"), "simplify", "%x[i - 1] else 0");
+  // stop is for autodiff; it goes where no gradient is left to take
+  expect(F("%x: f32[n] data", "%t: f32[n] = compute [i: n] stop(%x[i]) %y: f32[n] = compute [i: n] %x[i] - %t[i]"), "simplify", "%x[i] - %x[i]");
+  expect(F("%x: f32 param", "%t: f32 = compute [] stop(%x[]) * %x[] %y: f32 = grad %t by %x"), "simplify", "stop(%x[]) * %x[]");
   // outside of the copy is not outside of what it copies
   expect(F("%x: f32[9] data", "%t: f32[8] = compute [a: 8] %x[a + 1] %y: f32[9] = compute [i: 9] %t[i - 1] else 0"), "simplify", "%t[i - 1] else 0");
   // a value that was rounded when it was stored is rounded still
