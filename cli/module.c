@@ -1,5 +1,16 @@
 #include "cli/module.h"
 #include <stdio.h>
+#include <time.h>
+
+double cli_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void cli_print_phase(const cli *c, const char *name, double start) {
+  if (c->options.time) fprintf(stderr, "%-14s %9.3f ms\n", name, (cli_now() - start) * 1e3);
+}
 
 static bool is_ir_text(const char *path) {
   size_t length = strlen(path);
@@ -15,7 +26,9 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
     wf_module *module = wf_parse_module(c->arena, c->diag, source);
     return module && wf_verify(module, c->diag) ? module : NULL;
   }
+  double start = cli_now();
   wf_compiled *compiled = wf_frontend_compile(c->arena, c->diag, source, &options);
+  cli_print_phase(c, "frontend", start);
   if (!compiled || c->diag->errors) return NULL;
   if (out_compiled) *out_compiled = compiled;
   return compiled->module;

@@ -1,6 +1,8 @@
 #include "cli/program.h"
 #include <stdio.h>
+#include "cli/cache.h"
 #include "cli/module.h"
+#include "cli/target.h"
 
 int cli_status(cli *c, weft_status *status) {
   if (!status) return EXIT_DONE;
@@ -14,12 +16,6 @@ int cli_status(cli *c, weft_status *status) {
 const char *cli_net_folder(cli *c) {
   const char *slash = strrchr(c->options.file, '/');
   return slash ? wf_arena_strndup(c->arena, c->options.file, (size_t)(slash - c->options.file + 1)) : ".";
-}
-
-const char *cli_host_level(cli *c) {
-  const char *target = c->options.target;
-  if (!target || !strcmp(target, "cpu")) return "native";
-  return strncmp(target, "cpu:", 4) ? target : target + 4;
 }
 
 // fuse,tile -> fuse{target=x86-64-v3},tile{target=x86-64-v3}
@@ -49,49 +45,106 @@ const char *cli_passes(cli *c, const char *precision) {
   return wf_arena_printf(c->arena, "%.*sprecision{%s=%s},%s", (int)(fuse - passes), passes, option, precision, fuse);
 }
 
-static bool bind_entries(cli *c, cli_program *out) {
-  char message[256];
-  out->object = wf_object_load(out->code.bytes, out->code.size, message, sizeof message);
-  if (!out->object) {
-    fprintf(stderr, "weft: the code that was just compiled does not load: %s\n", message);
-    return false;
-  }
-  for (int i = 0; i < out->program->kernel_count; i++) {
-    wf_plan_kernel *kernel = &out->program->kernels[i];
-    kernel->function = (wf_kernel_entry)wf_object_symbol(out->object, kernel->entry);
-    if (kernel->function) continue;
-    fprintf(stderr, "weft: the compiled code has no kernel %s\n", kernel->entry);
-    return false;
-  }
-  return true;
+bool cli_is_bundle(const char *path) {
+  size_t length = strlen(path);
+  return length > 5 && !strcmp(path + length - 5, ".weft");
 }
 
-static int compile(cli *c, cli_program *out) {
-  wf_compiled *compiled = NULL;
-  wf_module *module = cli_load_module(c, &compiled);
-  if (!module) return cli_report(c);
+int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
+              wf_code *out_code) {
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
   if (!passes || !cli_run_passes(c, module, passes, NULL)) return cli_report(c);
-  wf_build_options options = {.metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
-  wf_target_host *target = wf_target_host_create(c->arena, c->diag, cli_host_level(c));
-  if (!target) return cli_report(c);
+  wf_build_options options = {.form = form, .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
+  double start = cli_now();
+  wf_target_host *target = with_code ? wf_target_host_create(c->arena, c->diag, cli_host_level(c)) : NULL;
+  if (with_code && !target) return cli_report(c);
   options.target = target;
-  bool built = wf_build_program(c->arena, module, &options, &out->program, &out->code);
+  bool built = wf_build_program(c->arena, module, &options, out_program, out_code);
   wf_target_host_destroy(target);
+  cli_print_phase(c, with_code ? "codegen" : "plan", start);
   int code = cli_report(c);
   return built || code ? code : EXIT_OURS;
 }
 
+// ---- where programs come from -----------------------------------------------------------------------------------------
+
+static int compile(cli *c, const cli_cache *cache, cli_program *out) {
+  wf_compiled *compiled = NULL;
+  wf_module *module = cli_load_module(c, &compiled);
+  if (!module) return cli_report(c);
+  int code = cli_build(c, module, compiled, !cli_on_ref(c), WF_CODE_OBJECT, &out->program, &out->code);
+  if (code == EXIT_DONE && out->code.bytes) cli_cache_store(c, cache, compiled, out->program, &out->code);
+  return code;
+}
+
+// Takes the object of the bundle that this machine runs.
+static int open_bundle(cli *c, cli_program *out) {
+  weft_status *failed = weft_bundle_open(c->options.file, &out->bundle);
+  if (failed) return cli_status(c, failed);
+  out->program = &out->bundle.program;
+  const weft_part *best = NULL, *any = NULL;
+  for (int i = 0; i < out->bundle.part_count; i++) {
+    const weft_part *part = &out->bundle.parts[i];
+    if (part->kind == WEFT_PART_WEIGHTS) out->weights = part;
+    if (part->kind != WEFT_PART_OBJECT) continue;
+    any = part;
+    if (strcmp(part->target, cli_machine_level()) <= 0 && (!best || strcmp(part->target, best->target) > 0)) best = part;
+  }
+  if (best) {
+    out->code = (wf_code){(char *)best->data, best->size};
+    return EXIT_DONE;
+  }
+  if (any) return cli_check_machine(any->target);
+  fprintf(stderr, "weft: %s holds no code for the host\n", c->options.file);
+  return EXIT_INPUT;
+}
+
+static int bind_entries(cli_program *out) {
+  char message[256];
+  out->object = wf_object_load(out->code.bytes, out->code.size, message, sizeof message);
+  if (out->object && wf_object_bind(out->object, out->program, message, sizeof message)) return EXIT_DONE;
+  fprintf(stderr, "weft: the code of this program does not load: %s\n", message);
+  return EXIT_OURS;
+}
+
+// Stands in for kernels in a session that only keeps shapes and values and is never run.
+static void never_run(void *const *buffers, const int64_t *symbols, int64_t begin, int64_t end, void *scratch) {}
+
+void cli_leave_unbound(wf_program *program) {
+  for (int i = 0; i < program->kernel_count; i++) program->kernels[i].function = never_run;
+}
+
+static int obtain(cli *c, cli_program *out) {
+  if (cli_is_bundle(c->options.file)) {
+    if (!cli_on_ref(c)) return open_bundle(c, out);
+    fprintf(stderr, "weft: `--device ref` interprets the network's source; %s holds machine code\n", c->options.file);
+    return EXIT_USAGE;
+  }
+  int code = cli_check_machine(cli_host_level(c));
+  if (code) return code;
+  cli_cache cache = cli_on_ref(c) ? (cli_cache){0} : cli_cache_begin(c);
+  if (!cli_cache_load(c, &cache, &out->cached)) return compile(c, &cache, out);
+  out->program = &out->cached.bundle.program;
+  out->code = out->cached.code;
+  return EXIT_DONE;
+}
+
 int cli_program_open(cli *c, bool profile, cli_program *out) {
   *out = (cli_program){0};
-  int code = compile(c, out);
+  double start = cli_now();
+  int code = obtain(c, out);
   if (code) return code;
-  if (!bind_entries(c, out)) return EXIT_OURS;
+  if (cli_on_ref(c)) cli_leave_unbound(out->program);
+  else if ((code = bind_entries(out))) return code;
   weft_session_options options = {.threads = c->options.threads, .profile = profile};
-  return cli_status(c, weft_session_create(out->program, &options, &out->session));
+  code = cli_status(c, weft_session_create(out->program, &options, &out->session));
+  if (c->options.verbose) fprintf(stderr, "program ready in %.1f ms\n", (cli_now() - start) * 1e3);
+  return code;
 }
 
 void cli_program_close(cli_program *program) {
   weft_session_destroy(program->session);
   wf_object_unload(program->object);
+  weft_bundle_close(&program->bundle);
+  wf_cached_close(&program->cached);
 }

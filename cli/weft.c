@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "cli/cli.h"
+#include "cli/target.h"
 
 typedef struct verb_row { const char *name; bool file; int (*run)(cli *c); } verb_row;
 static const verb_row verbs[] = {
@@ -57,7 +57,10 @@ static int run_verb(const verb_row *verb, int argc, char **argv) {
   else if (code == EXIT_DONE && verb->file && !c.options.file) {
     fprintf(stderr, "weft %s: which file?\nusage: weft %s FILE.net [options]\n", verb->name, verb->name);
     code = EXIT_USAGE;
-  } else if (code == EXIT_DONE) code = verb->run(&c);
+  } else if (code == EXIT_DONE) {
+    code = cli_check_target(&c, verb->name);
+    if (code == EXIT_DONE) code = verb->run(&c);
+  }
   wf_arena_destroy(arena);
   return code;
 }

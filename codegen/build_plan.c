@@ -125,7 +125,7 @@ static bool compile_unique(wf_builder *b, const wf_build_options *options, const
   int count = 0;
   for (int i = 0; i < b->kernels.count; i++)
     if (first_of[i] == i) list[count++] = b->kernels.items[i];
-  if (!wf_compile_kernels(b->arena, b->module->diag, options->target, list, count, b->symbols.list.items, b->symbols.list.count, WF_CODE_OBJECT, out_object))
+  if (!wf_compile_kernels(b->arena, b->module->diag, options->target, list, count, b->symbols.list.items, b->symbols.list.count, options->form, out_object))
     return false;
   for (int i = 0, at = 0; i < b->kernels.count; i++)
     if (first_of[i] == i) b->kernels.items[i] = list[at++];
