@@ -27,7 +27,7 @@ static const option_row rows[] = {
   ROW("--eval", FLAG, eval, "train", NULL, "evaluate on the test data even when steps stop early"),
   ROW("--allow-nan", FLAG, allow_nan, "train", NULL, "go on when the loss is not finite"),
   ROW("--weights", TEXT, weights, "run compile", "FILE", "weights (.safetensors)"),
-  ROW("--input", LIST, inputs, "run", "NAME=FILE", "an input: .npy, .png, .jpg or raw; NAME=test:0-9 takes test samples"),
+  ROW("--input", LIST, inputs, "run", "NAME=FILE", "an input: .npy, .npz:KEY, .png, .jpg, raw, text:WORDS; test:0-9 takes samples"),
   ROW("--output", LIST, outputs, "run", "NAME=FILE", "write a result as .npy"),
   ROW("--emit", TEXT, emit, "compile", "STAGE", "ast, ir, ir@PASS, kernels, plan, llvm, asm or obj"),
   ROW("-o", TEXT, output_file, "compile opt", "FILE", "write there"),
