@@ -67,6 +67,18 @@ static bool is_active(reversal *rev, const wf_expr *node) {
   return false;
 }
 
+static void note_activity(reversal *rev) {
+  for (int i = 0; i < rev->order.count; i++) rev->order.items[i].active = is_active(rev, rev->order.items[i].node);
+}
+
+bool wf_body_is_active(wf_tape *tape, const wf_expr *body) {
+  reversal rev = {.tape = tape};
+  wf_expr_walk(body, record, &rev);
+  index_nodes(&rev);
+  note_activity(&rev);
+  return state_of(&rev, body)->active;
+}
+
 static const wf_expr *derive(reversal *rev, const node_state *state, int operand, const char *text) {
   wf_module *module = rev->tape->module;
   const wf_expr *node = state->node;
@@ -149,10 +161,8 @@ int wf_body_cotangents(wf_tape *tape, const wf_op *op, const wf_expr *stored, co
   reversal rev = {.tape = tape, .op = op, .stored = stored};
   wf_expr_walk(op->body, record, &rev);
   index_nodes(&rev);
-  for (int i = 0; i < rev.order.count; i++) {
-    rev.order.items[i].active = is_active(&rev, rev.order.items[i].node);
-    find_reads(&rev, &rev.order.items[i]);
-  }
+  note_activity(&rev);
+  for (int i = 0; i < rev.order.count; i++) find_reads(&rev, &rev.order.items[i]);
   WF_VEC(wf_read_cotangent) found = {0};
   node_state *root = state_of(&rev, op->body);
   root->cotangent = root->active ? seed : NULL;

@@ -153,6 +153,8 @@ void wf_tape_propagate(wf_tape *tape, wf_op *const *ops, int count) {
       wf_loop_propagate(tape, ops[i]);
       continue;
     }
+    bool onto = ops[i]->kind == WF_O_SCATTER && !ops[i]->scatter_from_zero && wf_tape_active(tape, ops[i]->operands[0]);
+    if (ops[i]->body && !onto && !wf_body_is_active(tape, ops[i]->body)) continue;
     for (int k = 0; k < ops[i]->result_count; k++) wf_tape_activate(tape, ops[i]->results[k]);
   }
 }

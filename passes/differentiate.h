@@ -53,6 +53,8 @@ const char *wf_gradient_name(const wf_tape *tape, const wf_value *value);   // "
 const wf_expr *wf_zero(wf_module *module, wf_dtype type);
 
 // ---- adjoint_body.c: reverse mode over a scalar DAG ----------------------------------------------------------------
+// Does it depend on active values by a way that has a derivative (not through stop, an index, an `else`)?
+bool wf_body_is_active(wf_tape *tape, const wf_expr *body);
 typedef struct wf_read_cotangent { const wf_expr *read, *cotangent; } wf_read_cotangent;
 // The cotangents of the active reads in the body of `op`, in the order in which they first occur, given that of its value.
 // stored: for a pointwise operation the read of its result, which derivatives use in place of the body (exp(x)' is the
