@@ -241,6 +241,7 @@ static void add_gradients(training *t, wf_value *loss, wf_value **params, int co
   for (int i = 0; i < count; i++) {
     wf_value *value = grad->results[i];
     value->name = wf_unique_name(t->function, wf_arena_printf(t->block->arena, "%s.grad", params[i]->name));
+    wf_map_set(&t->function->names, value->name, value);
     gradients[i] = parts == 1 ? value : accumulate(t, gradients[i], value, 1.0 / (double)parts);
   }
 }
