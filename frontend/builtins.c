@@ -254,7 +254,7 @@ static wf_dtype made_type(builtin_call *call, int index, wf_dtype otherwise) {
   if (call->given[index] && call->args[index].kind == WF_VAL_TYPE) return call->args[index].dtype;
   if (call->given[index]) wf_lower_error(call->lower, call->args[index].loc, "an element type is needed here, and this is %s", wf_val_text(call->lower, &call->args[index]));
   wf_entry *type = call->lower->frame ? wf_scope_find(call->lower->frame->scope, "T") : NULL;
-  return type && type->value.kind == WF_VAL_TYPE && otherwise == WF_F32 ? type->value.dtype : otherwise;
+  return type && type->value.kind == WF_VAL_TYPE && otherwise == call->lower->single ? type->value.dtype : otherwise;
 }
 
 static wf_val filled(builtin_call *call, const points *p, wf_val value, wf_dtype type) {
@@ -274,7 +274,7 @@ static wf_val run_zeros(builtin_call *call) {
     return filled(call, &p, wf_int_val(0, call->expr->loc), made_type(call, 1, like->dtype));
   }
   if (!shape_list(call, 0, &p)) return wf_none();
-  return filled(call, &p, wf_int_val(0, call->expr->loc), made_type(call, 1, WF_F32));
+  return filled(call, &p, wf_int_val(0, call->expr->loc), made_type(call, 1, call->lower->single));
 }
 
 static wf_val run_full(builtin_call *call) {
@@ -282,7 +282,7 @@ static wf_val run_full(builtin_call *call) {
   if (!shape_list(call, 0, &p)) return wf_none();
   wf_val value = wf_resolve(call->lower, &call->args[1], call->expr->loc);
   if (value.kind == WF_VAL_NONE) return value;
-  wf_dtype type = wf_is_runtime(&value) && !value.soft ? value.dtype : made_type(call, 2, value.kind == WF_VAL_INT ? WF_I64 : WF_F32);
+  wf_dtype type = wf_is_runtime(&value) && !value.soft ? value.dtype : made_type(call, 2, value.kind == WF_VAL_INT ? WF_I64 : call->lower->single);
   return filled(call, &p, value, call->given[2] ? made_type(call, 2, type) : type);
 }
 

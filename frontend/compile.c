@@ -84,7 +84,7 @@ static bool declare_input(wf_lower *lower, const wf_ast_formal *formal, wf_vals 
     wf_lower_error(lower, formal->type->loc, "an input has a shape: f32[n, d]");
     return false;
   }
-  if (!wf_find_type(lower, formal->type->name, &type) && !wf_bind_type(lower, formal->type, "an input", WF_F32, formal->type->loc)) return false;
+  if (!wf_find_type(lower, formal->type->name, &type) && !wf_bind_type(lower, formal->type, "an input", lower->single, formal->type->loc)) return false;
   if (!wf_type_shape(lower, formal->type, &type, &shape, false)) return false;
   wf_val input = wf_lower_input(lower, formal->name, WF_ROLE_DATA, type, shape.count, shape.items, formal->loc);
   wf_check_elements(lower, formal->loc, formal->name, shape.items, shape.count);

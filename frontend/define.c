@@ -155,7 +155,7 @@ wf_val wf_lower_reduce(wf_lower *lower, const wf_ast_expr *expr) {
 // ---- the left side --------------------------------------------------------------------------------------------------------------
 static wf_dtype default_hint(const wf_lower *lower) {
   wf_entry *type = lower->frame ? wf_scope_find(lower->frame->scope, "T") : NULL;
-  return type && type->value.kind == WF_VAL_TYPE && wf_dtype_is_float(type->value.dtype) ? type->value.dtype : WF_F32;
+  return type && type->value.kind == WF_VAL_TYPE && wf_dtype_is_float(type->value.dtype) ? type->value.dtype : lower->single;
 }
 
 static bool bind_left_rest(wf_lower *lower, wf_axis_scope *scope, const wf_ast_stmt *stmt, const wf_ast_item *item, const wf_entry *declared) {

@@ -14,7 +14,10 @@ bool wf_find_axis(const wf_lower *lower, const char *name, const wf_atom **out_a
 wf_ast_decl *wf_find_decl(wf_lower *lower, const char *name) { return wf_map_get(&lower->model->decls, name); }
 
 bool wf_find_type(wf_lower *lower, const char *name, wf_dtype *out_type) {
-  if (wf_dtype_parse(name, out_type)) return true;
+  if (wf_dtype_parse(name, out_type)) {
+    if (*out_type == WF_F32) *out_type = lower->single;
+    return true;
+  }
   wf_entry *entry = lower->frame ? wf_scope_find(lower->frame->scope, name) : NULL;
   if (!entry || entry->value.kind != WF_VAL_TYPE) return false;
   *out_type = entry->value.dtype;
@@ -106,7 +109,7 @@ wf_val wf_lookup(wf_lower *lower, const char *name, wf_loc loc) {
   if (decl && decl->kind == WF_D_LET) return constant_let(lower, decl, loc);
   if (decl) return (wf_val){.kind = WF_VAL_CALLABLE, .callable = wf_make_callable_val(lower, decl), .loc = loc};
   wf_dtype type;
-  if (wf_dtype_parse(name, &type)) return (wf_val){.kind = WF_VAL_TYPE, .dtype = type, .loc = loc};
+  if (wf_find_type(lower, name, &type)) return (wf_val){.kind = WF_VAL_TYPE, .dtype = type, .loc = loc};
   unknown_name(lower, name, loc);
   return wf_none();
 }
@@ -178,7 +181,8 @@ static const wf_expr *random_index(wf_lower *lower) {
 wf_val wf_random_val(wf_lower *lower, wf_loc loc) {
   if (!lower->level) return wf_lower_error(lower, loc, "random() has no value when compiling"), wf_none();
   const wf_expr *expr = wf_expr_random(lower->module, next_site(lower), runtime_scalar(lower, WF_ROLE_SEED), runtime_scalar(lower, WF_ROLE_STEP), random_index(lower));
-  wf_val value = wf_scalar_val(expr, WF_F32, loc);
+  if (lower->single != WF_F32) expr = wf_expr_cast(lower->module, lower->single, expr);
+  wf_val value = wf_scalar_val(expr, lower->single, loc);
   if (!lower->definition) value.kind = WF_VAL_LAZY;
   return value;
 }

@@ -228,6 +228,7 @@ wf_lower *wf_lower_create(wf_net_model *model, wf_module *module) {
   wf_map_init(&lower->constants, lower->arena);
   wf_map_init(&lower->symbols, lower->arena);
   wf_map_init(&lower->parameter_index, lower->arena);
+  lower->single = WF_F32;
   if (model->options) lower->sets_taken = WF_NEW_ARRAY(lower->arena, bool, model->options->sets.count);
   return lower;
 }
@@ -245,6 +246,8 @@ wf_function *wf_lower_begin(wf_lower *lower, const char *name, bool training) {
   wf_map_init(&lower->schedules, lower->arena);
   return level->function;
 }
+
+void wf_lower_widen(wf_lower *lower) { lower->single = WF_F64; }
 
 void wf_lower_end(wf_lower *lower) { lower->level = NULL; }
 wf_function *wf_lower_function(wf_lower *lower) { return lower->level ? lower->level->function : NULL; }

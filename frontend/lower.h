@@ -77,6 +77,8 @@ wf_net_model *wf_lower_model(const wf_lower *lower);
 // whether `update` takes effect.
 wf_function *wf_lower_begin(wf_lower *lower, const char *name, bool training);
 void wf_lower_end(wf_lower *lower);
+// From here on f32 in the text means f64 (precision f64).
+void wf_lower_widen(wf_lower *lower);
 wf_function *wf_lower_function(wf_lower *lower);
 wf_val wf_lower_input(wf_lower *lower, const char *name, wf_role role, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc);
 // The input with role STEP, SEED or TOTAL of the current outermost function, made on first use.

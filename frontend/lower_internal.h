@@ -82,6 +82,7 @@ struct wf_lower {
   wf_diag *diag;
   wf_level *level;
   bool training, initialising;
+  wf_dtype single;              // what the text calls f32: F64 where the precision is f64, so that constants keep all their digits
   wf_frame *frame;
   wf_definition *definition;    // NULL: whole tensors
   wf_axis_scope *axes;

@@ -109,6 +109,7 @@ static void read_precision(wf_train_block *block) {
   for (int i = 0; text && i < (int)(sizeof known / sizeof *known); i++)
     if (strcmp(text, known[i]) == 0) {
       block->spec->precision = known[i];
+      if (strcmp(text, "f64") == 0) wf_lower_widen(block->lower);
       return;
     }
   wf_diagnostic *error = wf_error(block->diag, value->loc, "'precision' is one of f64 f32 tf32 bf16 f16");

@@ -75,7 +75,10 @@ static bool add_dim(signature *sig, wf_target *target, const wf_dim *dim) {
 
 static bool resolve_target(signature *sig, const wf_ast_formal *formal, wf_target *out) {
   *out = (wf_target){.name = formal->name, .loc = formal->loc};
-  if (!wf_dtype_parse(formal->type->name, &out->dtype)) out->dtype = sig->type_name ? sig->type : WF_F32;
+  bool wide = sig->block->spec->precision && strcmp(sig->block->spec->precision, "f64") == 0;
+  wf_dtype single = wide ? WF_F64 : WF_F32;
+  if (!wf_dtype_parse(formal->type->name, &out->dtype)) out->dtype = sig->type_name ? sig->type : single;
+  else if (out->dtype == WF_F32) out->dtype = single;
   for (int i = 0; i < formal->type->shape.count; i++) {
     const wf_ast_item *item = &formal->type->shape.items[i];
     if (item->rest) {

@@ -46,7 +46,7 @@ const wf_dim *wf_val_dim(wf_lower *lower, const wf_val *value) {
   return value->kind == WF_VAL_DIM ? value->dim : wf_const_dim(lower, value->integer);
 }
 
-wf_dtype wf_hint(const wf_lower *lower) { return lower->definition ? lower->definition->hint : WF_F32; }
+wf_dtype wf_hint(const wf_lower *lower) { return lower->definition ? lower->definition->hint : lower->single; }
 
 static bool is_soft(const wf_val *value) {
   return wf_is_number(value) || value->kind == WF_VAL_DIM || (value->kind == WF_VAL_SCALAR && value->soft);
@@ -61,7 +61,7 @@ wf_dtype wf_natural_type(wf_lower *lower, const wf_val *value) {
   if (!is_soft(value)) return value->dtype;
   wf_dtype hint = wf_hint(lower);
   if (!is_soft_float(value)) return WF_I64;
-  return wf_dtype_is_float(hint) ? hint : WF_F32;
+  return wf_dtype_is_float(hint) ? hint : lower->single;
 }
 
 // ---- whole tensors as expressions over axes of their own ----------------------------------------------------------------
@@ -234,7 +234,7 @@ static wf_val build(wf_lower *lower, wf_scalar op, wf_val *operands, int count, 
 // Predicates on numbers alone: integers where all are, else floats of the hint.
 static wf_dtype soft_type(wf_lower *lower, const wf_val *operands, int count) {
   for (int i = 0; i < count; i++)
-    if (is_soft_float(&operands[i])) return wf_dtype_is_float(wf_hint(lower)) ? wf_hint(lower) : WF_F32;
+    if (is_soft_float(&operands[i])) return wf_dtype_is_float(wf_hint(lower)) ? wf_hint(lower) : lower->single;
   return WF_I64;
 }
 
