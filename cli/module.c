@@ -34,13 +34,7 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
   return compiled->module;
 }
 
-void cli_print_module(wf_text *out, const wf_module *module) {
-  wf_print_module(out, module);
-  for (int i = 0; i < module->kernels.count; i++) {
-    wf_text_add(out, "\n");
-    wf_print_kernel(out, module->kernels.items[i]);
-  }
-}
+void cli_print_module(wf_text *out, const wf_module *module) { wf_print_module(out, module); }
 
 // ---- what is printed after each pass ------------------------------------------------------------------------------
 
@@ -73,7 +67,7 @@ static void after_pass(void *context, const char *pass, wf_module *module, doubl
   if (!w->print_after || (strcmp(w->print_after, "all") && strcmp(w->print_after, pass))) return;
   wf_text text;
   wf_text_init(&text);
-  wf_text_printf(&text, "// after %s\n", pass);
+  wf_text_printf(&text, "# after %s\n", pass);
   cli_print_module(&text, module);
   wf_text_add(&text, "\n");
   cli_write(w->c, NULL, text.data, text.length);
