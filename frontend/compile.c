@@ -166,6 +166,27 @@ static bool lower_with_train(wf_lower *lower, wf_train_spec *spec) {
   return wf_lower_check_sets(lower);
 }
 
+// The inputs of inference, where no train block listed them; and what the integers among all may be.
+static void finish_fields(const wf_module *module, wf_train_spec *spec) {
+  bool listed = spec->fields.count > 0;
+  for (int f = 0; f < module->functions.count; f++) {
+    const wf_function *function = module->functions.items[f];
+    for (int i = 0; i < function->inputs.count; i++) {
+      const wf_value *input = function->inputs.items[i];
+      if (input->role != WF_ROLE_DATA) continue;
+      if (!listed && !strcmp(function->name, "infer")) {
+        wf_train_field field = {.name = input->name, .dtype = input->dtype};
+        wf_vec_push(module->arena, &spec->fields, field);
+      }
+      int64_t bound = wf_input_bound(function, input);
+      for (int k = 0; bound && k < spec->fields.count; k++) {
+        wf_train_field *field = &spec->fields.items[k];
+        if (!strcmp(field->name, input->name) && (!field->range || bound < field->range)) field->range = bound;
+      }
+    }
+  }
+}
+
 wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source *source, const wf_frontend_options *options) {
   wf_net_model *model = wf_model_load(arena, diag, source, options);
   if (!model || diag->errors) return NULL;
@@ -181,5 +202,7 @@ wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source
   wf_check_mesh(lower);
   bool trains = model->train && !strcmp(model->train->name, model->net->name);
   bool good = trains ? lower_with_train(lower, compiled->train) : lower_without_train(lower, compiled->train);
-  return good && !diag->errors ? compiled : NULL;
+  if (!good || diag->errors) return NULL;
+  finish_fields(compiled->module, compiled->train);
+  return compiled;
 }

@@ -51,7 +51,12 @@ typedef struct wf_data_source {
   WF_VEC(wf_source_argument) arguments;   // in order; name NULL where positional
 } wf_data_source;
 
-typedef struct wf_train_field { const char *name; wf_dtype dtype; bool target, picture; } wf_train_field;   // picture: u8 pixels
+typedef struct wf_train_field {
+  const char *name;
+  wf_dtype dtype;
+  bool target, picture;         // picture: u8 pixels
+  int64_t range;                // integers: the values must lie in [0, range), since they index something of that extent; 0: any
+} wf_train_field;
 
 typedef struct wf_train_spec {
   bool has_train;               // false: only net, labels, top are filled

@@ -110,7 +110,7 @@ static bool declare_targets(training *t, const wf_vals *results, int64_t rows) {
 }
 
 static void add_field(training *t, const wf_value *value, bool target, bool picture) {
-  wf_train_field field = {value->name, value->dtype, target, picture};
+  wf_train_field field = {.name = value->name, .dtype = value->dtype, .target = target, .picture = picture};
   wf_vec_push(t->block->arena, &t->spec->fields, field);
 }
 

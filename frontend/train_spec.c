@@ -76,8 +76,10 @@ static void add_fields(wf_text *out, const wf_train_spec *spec) {
     const wf_train_field *field = &spec->fields.items[i];
     wf_text_add(out, i ? ", {\"name\": " : "{\"name\": ");
     add_string(out, field->name);
-    wf_text_printf(out, ", \"dtype\": \"%s\", \"target\": %s, \"picture\": %s}", wf_dtype_name(field->dtype),
+    wf_text_printf(out, ", \"dtype\": \"%s\", \"target\": %s, \"picture\": %s", wf_dtype_name(field->dtype),
                    field->target ? "true" : "false", field->picture ? "true" : "false");
+    if (field->range) wf_text_printf(out, ", \"range\": %lld", (long long)field->range);
+    wf_text_add(out, "}");
   }
   wf_text_add(out, "]");
 }

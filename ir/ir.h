@@ -231,6 +231,9 @@ wf_op *wf_op_create(wf_function *function, wf_operation kind, wf_loc loc);   // 
 wf_value *wf_value_create(wf_function *function, const char *name, wf_dtype type, int rank, const wf_dim *const *shape, wf_loc loc);
 void wf_op_refresh_operands(wf_module *module, wf_op *op);   // from body and target
 const wf_dim *wf_value_elements(wf_module *module, const wf_value *value);
+// The smallest constant extent that the elements of an integer input index with no `else`, here or in callees: they must
+// lie in [0, bound). 0: none.
+int64_t wf_input_bound(const wf_function *function, const wf_value *input);
 
 // ---- text, checks, evaluation -----------------------------------------------------------------------------------
 void wf_print_module(wf_text *out, const wf_module *module);
