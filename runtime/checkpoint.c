@@ -126,7 +126,7 @@ static void match_values(weft_session *session, const weft_safetensors *file, de
   for (int i = 0; i < weft_session_value_count(session); i++) {
     const weft_value *value = weft_session_value(session, i);
     const weft_stored_tensor *stored = weft_safetensors_find(file, value->name);
-    bool needed = demand == ALL_EXACTLY || !value->state;
+    bool needed = demand == ALL_EXACTLY || !value->state || (demand == PARAMETERS && value->infers);
     if (!stored && needed) misfit(m, value->name, "is not in the file");
     else if (stored && !convertible(stored, &value->tensor)) shape_misfit(m, stored, value);
     else if (stored && demand == ALL_EXACTLY && !same_type(stored->dtype, value->tensor.dtype)) shape_misfit(m, stored, value);

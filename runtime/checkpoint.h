@@ -18,7 +18,8 @@ weft_status *weft_checkpoint_save(weft_session *session, const char *path, const
 // Everything must fit: each parameter and state of the session by name, type and shape, and nothing else in the file.
 weft_status *weft_checkpoint_load(weft_session *session, const char *path, weft_progress *out);
 
-// Parameters, and those states that the file has. What the file has beyond them is ignored (an optimizer's states).
+// Parameters and the states that inference reads (running means) must be there; other states are read where the file
+// has them. What the file has beyond them is ignored (an optimizer's states).
 // Float types are converted. Every name that is missing or does not fit is told in one status.
 weft_status *weft_weights_load(weft_session *session, const char *path);
 // The same from the bytes of such a file.

@@ -88,6 +88,8 @@ static weft_status *intern_value(weft_session *session, const wf_plan *plan, con
   return NULL;
 }
 
+static bool infers(const wf_plan *plan) { return strcmp(plan->name, "infer") == 0 || strcmp(plan->name, "eval") == 0; }
+
 // ---- plans: storage groups ----------------------------------------------------------------------------------------
 
 static weft_status *find_roots(const wf_plan *plan, int *roots) {
@@ -110,6 +112,7 @@ static weft_status *join_group(weft_session *session, const wf_plan *plan, int i
   case WF_BUFFER_PARAM:
   case WF_BUFFER_STATE:
     TRY(intern_value(session, plan, buffer, &value));
+    session->values[value].infers = session->values[value].infers || infers(plan);
     if (group->home == WEFT_HOME_VALUE && group->value != value) return broken(plan, buffer, "shares the storage of another value");
     group->home = WEFT_HOME_VALUE;
     group->value = value;

@@ -28,6 +28,7 @@ int weft_session_plan(const weft_session *session, const char *name);
 typedef struct weft_value {
   char *name;
   bool state;            // not trained: kept with the optimizer's
+  bool infers;           // eval or infer reads it: parameters, running means, not an optimizer's moments
   weft_tensor tensor;    // row-major, aligned; the session's
 } weft_value;
 int weft_session_value_count(const weft_session *session);

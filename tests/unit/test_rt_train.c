@@ -303,6 +303,19 @@ static void test_checkpoint_misfits_are_all_told(void **state) {
   assert_ok(weft_safetensors_write(path, (weft_named_tensor[]){{"w", {WEFT_F32, 1, {3}, values}}, {"b", {WEFT_F16, 0, {0}, halves}}, {"adam.m.w", {WEFT_F32, 0, {0}, values}}}, 3, NULL));
   assert_ok(weft_weights_load(session, path));
   assert_true(((float *)weft_session_find_value(session, "w")->tensor.data)[2] == 3 && *(float *)weft_session_find_value(session, "b")->tensor.data == 2);
+  // A state that inference reads is asked for too.
+  wf_plan plans[5];
+  wf_plan_buffer buffers[8];
+  memcpy(plans, test_plans, sizeof plans);
+  memcpy(buffers, eval_buffers, sizeof eval_buffers);
+  buffers[7] = init_buffers[2];
+  plans[2].buffers = buffers;
+  plans[2].buffer_count = 8;
+  wf_program program = test_program;
+  program.plans = plans;
+  weft_session *norm = make_session(&program);
+  assert_fails(weft_weights_load(norm, path), WEFT_BAD_INPUT, "'sgd.v.w' is not in the file");
+  weft_session_destroy(norm);
   assert_ok(weft_weights_init(session, path, &report));
   assert_string_equal(report, "'adam.m.w' is not in the network");
   free(report);
