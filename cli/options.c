@@ -21,6 +21,7 @@ static const option_row rows[] = {
   ROW("--limit", LIST, limits, COMPILES " check", "NAME=N", "raise a limit: statements, elements, nesting, file"),
   ROW("--data", TEXT, data, "train run bench", "DIR", "where the data lies"),
   ROW("--save", TEXT, save, "train", "FILE", "write a checkpoint (.safetensors) after each epoch and at the end"),
+  ROW("--save-every", NUMBER, save_every, "train", "N", "also save after each N steps"),
   ROW("--resume", TEXT, resume, "train", "FILE", "go on from a checkpoint"),
   ROW("--init", TEXT, init, "train", "FILE", "start from these weights (.safetensors)"),
   ROW("--log", TEXT, log, "train", "DIR", "write scalars (JSON lines) and a picture of the curves"),

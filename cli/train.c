@@ -58,6 +58,7 @@ static void print_result(const watcher *w, const weft_train_result *result) {
 static weft_train_options train_options(cli *c, watcher *w) {
   return (weft_train_options){
       .save = c->options.save,
+      .save_every = c->options.save_every,
       .resume = c->options.resume,
       .init = c->options.init,
       .data_folder = c->options.data,
