@@ -166,10 +166,16 @@ static void copy_a_along_m(void *context, wf_block *block, const wf_dim *index) 
   store(b, block, b->a, indices, value_of(b, b->c->a));
 }
 
-static int copy_lanes(const build *b) { return b->draft->target.vector_bytes / wf_dtype_bytes(b->c->op->accumulator); }
+// Lanes of a copy along the composite: up to four vectors where every run of its last digit is a whole number of them.
+static int copy_lanes(const build *b, const wf_composite *composite) {
+  int lanes = b->draft->target.vector_bytes / wf_dtype_bytes(b->c->op->accumulator);
+  int wide = 4 * lanes;
+  while (wide > lanes && !wf_dim_divisible(composite->digits[composite->count - 1].extent, wide)) wide /= 2;
+  return wide;
+}
 
 static void pack_a(build *b, wf_block *block, const k_block *kb) {
-  int lanes = b->c->a_runs ? copy_lanes(b) : 1;
+  int lanes = b->c->a_runs ? copy_lanes(b, b->c->a_along_m ? &b->c->m : &b->c->k) : 1;
   if (b->c->a_along_m) {
     block = each_k(b, block, kb, &b->local);
     wf_draft_run(b->draft, block, number(b, b->plan->mc), lanes, copy_a_along_m, b);
