@@ -90,18 +90,19 @@ wf_value *wf_draft_register(wf_draft *draft, wf_block *block, const char *name, 
 static void run_piece(wf_draft *draft, wf_block *block, const wf_dim *start, const wf_dim *count, int lanes, wf_draft_body body,
                       void *context) {
   wf_dims *dims = draft->module->dims;
-  const wf_dim *index = start;
+  const wf_dim *index = start, *base;
   if (!wf_dim_equals_const(count, 1)) {
     const wf_dim *chunk = wf_dim_axis(dims, "c", count);
     block = wf_stmt_for(draft->kernel, block, WF_BIND_SERIAL, chunk);
     index = wf_dim_add(start, wf_dim_scale(chunk, lanes));
   }
+  base = index;
   if (lanes > 1) {
     const wf_dim *lane = wf_dim_axis(dims, "l", wf_dim_const(dims, lanes));
     block = wf_stmt_for(draft->kernel, block, WF_BIND_VECTOR, lane);
     index = wf_dim_add(index, lane);
   }
-  body(context, block, index);
+  body(context, block, index, base, lanes);
 }
 
 void wf_draft_run(wf_draft *draft, wf_block *block, const wf_dim *extent, int lanes, wf_draft_body body, void *context) {

@@ -45,7 +45,8 @@ const wf_expr *wf_draft_convert(wf_draft *draft, const wf_expr *expr, wf_dtype t
 const wf_expr *wf_draft_identity(wf_draft *draft, wf_combiner combiner, wf_dtype type);
 wf_value *wf_draft_register(wf_draft *draft, wf_block *block, const char *name, wf_dtype type, int rank, const int64_t *shape);
 // body for each index in [0, extent): vector loops of `lanes`, then of halves where the rest is constant, then single steps.
-typedef void (*wf_draft_body)(void *context, wf_block *block, const wf_dim *index);
+// base is the index of the first of the `lanes` lanes.
+typedef void (*wf_draft_body)(void *context, wf_block *block, const wf_dim *index, const wf_dim *base, int lanes);
 void wf_draft_run(wf_draft *draft, wf_block *block, const wf_dim *extent, int lanes, wf_draft_body body, void *context);
 // A guess of a dim's size for cost models: constants as they are, symbols as 64 within their facts.
 double wf_draft_estimate(const wf_dim *dim);

@@ -12,7 +12,8 @@ typedef struct wf_composite { wf_digit digits[WF_MAX_DIGITS]; int count; const w
 typedef struct wf_contraction {
   wf_op *op;
   const wf_expr *a, *b;          // op's body is their product
-  wf_composite batch, m, n, k;
+  wf_composite batch, m, n, k;   // over the op's axes, or over digits of them:
+  wf_binding refine[2 * WF_MAX_RANK]; int refine_count;   // axis ==> c*high + low, where the body reads axis//c
   bool a_along_m;                // A lies contiguous along the last digit of m, else of k
   bool a_runs, b_runs;           // copies of A and B run along contiguous memory
   bool a_guarded, b_guarded;     // along that run some elements lie outside the operand: masked copies
@@ -32,7 +33,7 @@ bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target
 // What the op takes as a launch of its own, in units of one vector operation: a contraction or a loop nest.
 double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target);
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
-enum { WF_LONG_SUM = 4096 };     // a k from which on too few tasks are mended by cutting k
+enum { WF_LONG_SUM = 1024 };     // a k from which on too few tasks are mended by cutting k
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);

@@ -141,7 +141,7 @@ static void store(build *b, wf_block *block, wf_value *buffer, const wf_dim *con
 
 typedef struct k_run { build *b; k_loops *loops; const wf_dim *row; const k_block *kb; } k_run;
 
-static void copy_a_along_k(void *context, wf_block *block, const wf_dim *index) {
+static void copy_a_along_k(void *context, wf_block *block, const wf_dim *index, const wf_dim *base, int lanes) {
   k_run *run = context;
   build *b = run->b;
   const wf_composite *k = &b->c->k;
@@ -157,11 +157,13 @@ static void copy_a_along_k(void *context, wf_block *block, const wf_dim *index) 
   store(b, block, b->a, indices, value_of(b, b->c->a));
 }
 
-static void copy_a_along_m(void *context, wf_block *block, const wf_dim *index) {
+static void copy_a_along_m(void *context, wf_block *block, const wf_dim *index, const wf_dim *base, int lanes) {
   build *b = context;
   const wf_dim *flat = wf_dim_add(b->m_start, index);
   bind_flat(b, &b->c->m, flat);
-  block = guard(b, block, flat, b->c->m.extent, b->plan->mc);
+  const wf_dim *first = wf_dim_add(b->m_start, base);   // stands for all lanes where they end together with m
+  bool together = wf_dim_divisible(b->c->m.extent, lanes) && wf_dim_divisible(first, lanes);
+  block = guard(b, block, together ? first : flat, b->c->m.extent, b->plan->mc);
   const wf_dim *indices[] = {index, b->local};
   store(b, block, b->a, indices, value_of(b, b->c->a));
 }
@@ -292,7 +294,8 @@ static void store_members(build *b, wf_block *block, wf_value *const *kept, cons
     const wf_dim *indices[WF_MAX_RANK];
     wf_binding bindings[WF_MAX_RANK];
     for (int a = 0; a < member->axis_count; a++) {
-      bindings[a] = (wf_binding){member->axes[a], wf_dim_substitute(b->c->op->axes[a]->as_dim, b->point, b->point_count)};
+      const wf_dim *own = wf_dim_substitute(b->c->op->axes[a]->as_dim, b->c->refine, b->c->refine_count);
+      bindings[a] = (wf_binding){member->axes[a], wf_dim_substitute(own, b->point, b->point_count)};
       indices[a] = bindings[a].value;
     }
     const wf_expr *made = i == 0 ? sum : wf_draft_expr(draft, member->body, bindings, member->axis_count);

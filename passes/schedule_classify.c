@@ -4,22 +4,36 @@
 
 enum { MAX_FACTORS = 16, WORTH_IT = 1 << 18 };   // multiply-adds below which plain loops do as well
 
-typedef struct factor { const wf_expr *expr; uint64_t axes; } factor;   // axes: bit i for op->axes[i], bit 32 + i for reduction_axes[i]
+enum { MOST_AXES = 24 };
+
+// The axes under classification: the op's own, or digits of them.
+typedef struct space {
+  wf_module *module;
+  wf_op *op;
+  const wf_atom *outputs[MOST_AXES], *reductions[MOST_AXES];
+  int output_count, reduction_count;
+  const wf_dim *index[WF_MAX_RANK];      // of the result, over outputs
+  const wf_expr *body;
+  wf_binding refine[2 * WF_MAX_RANK]; int refine_count;
+} space;
+
+typedef struct factor { const wf_expr *expr; uint64_t axes; } factor;   // axes: bit i for outputs[i], bit 32 + i for reductions[i]
 typedef struct side { const wf_expr *expr; uint64_t axes; } side;
 
-typedef struct axes_query { const wf_op *op; uint64_t found; } axes_query;
+typedef struct axes_query { const space *space; uint64_t found; } axes_query;
 
 static void find_axes(void *context, const wf_expr *node) {
   axes_query *query = context;
   if (node->op != WF_S_INDEX) return;
-  for (int i = 0; i < query->op->axis_count; i++)
-    if (wf_dim_mentions(node->dim, query->op->axes[i])) query->found |= 1ull << i;
-  for (int i = 0; i < query->op->reduction_count; i++)
-    if (wf_dim_mentions(node->dim, query->op->reduction_axes[i])) query->found |= 1ull << (32 + i);
+  const space *space = query->space;
+  for (int i = 0; i < space->output_count; i++)
+    if (wf_dim_mentions(node->dim, space->outputs[i])) query->found |= 1ull << i;
+  for (int i = 0; i < space->reduction_count; i++)
+    if (wf_dim_mentions(node->dim, space->reductions[i])) query->found |= 1ull << (32 + i);
 }
 
-static uint64_t axes_of(const wf_op *op, const wf_expr *expr) {
-  axes_query query = {op, 0};
+static uint64_t axes_of(const space *space, const wf_expr *expr) {
+  axes_query query = {space, 0};
   wf_expr_walk(expr, find_axes, &query);
   return query.found;
 }
@@ -27,22 +41,22 @@ static uint64_t axes_of(const wf_op *op, const wf_expr *expr) {
 static bool is_zero(const wf_expr *expr) { return expr->op == WF_S_CONST && wf_expr_is_const(expr, 0); }
 
 // body = f1 * f2 * ...;  select(c, f1 * f2, 0) ==> select(c, f1, 0) * f2 where f1 has the axes of c.
-static bool collect_factors(wf_module *module, const wf_op *op, const wf_expr *expr, factor *out, int *count) {
+static bool collect_factors(const space *space, const wf_expr *expr, factor *out, int *count) {
   if (*count >= MAX_FACTORS) return false;
   if (expr->op == WF_S_MUL)
-    return collect_factors(module, op, expr->args[0], out, count) && collect_factors(module, op, expr->args[1], out, count);
+    return collect_factors(space, expr->args[0], out, count) && collect_factors(space, expr->args[1], out, count);
   if (expr->op == WF_S_SELECT && is_zero(expr->args[2])) {
     int from = *count;
-    if (!collect_factors(module, op, expr->args[1], out, count)) return false;
-    uint64_t wanted = axes_of(op, expr->args[0]);
+    if (!collect_factors(space, expr->args[1], out, count)) return false;
+    uint64_t wanted = axes_of(space, expr->args[0]);
     for (int i = from; i < *count; i++) {
       if ((out[i].axes & wanted) != wanted) continue;
-      out[i].expr = wf_expr_select(module, expr->args[0], out[i].expr, expr->args[2]);
+      out[i].expr = wf_expr_select(space->module, expr->args[0], out[i].expr, expr->args[2]);
       return true;
     }
     *count = from;
   }
-  out[(*count)++] = (factor){expr, axes_of(op, expr)};
+  out[(*count)++] = (factor){expr, axes_of(space, expr)};
   return true;
 }
 
@@ -52,10 +66,10 @@ static void join(wf_module *module, side *to, const factor *from) {
 }
 
 // Each factor joins a side whose axes cover its own; factors with more axes come first.
-static bool split_sides(wf_module *module, const wf_op *op, side *x, side *y) {
+static bool split_sides(const space *space, side *x, side *y) {
   factor factors[MAX_FACTORS];
   int count = 0;
-  if (!collect_factors(module, op, op->body, factors, &count)) return false;
+  if (!collect_factors(space, space->body, factors, &count)) return false;
   for (int i = 1; i < count; i++)
     for (int j = i; j > 0 && __builtin_popcountll(factors[j].axes) > __builtin_popcountll(factors[j - 1].axes); j--) {
       factor swap = factors[j];
@@ -63,8 +77,8 @@ static bool split_sides(wf_module *module, const wf_op *op, side *x, side *y) {
       factors[j - 1] = swap;
     }
   for (int i = 0; i < count; i++) {
-    if (!x->expr || (factors[i].axes & ~x->axes) == 0) join(module, x, &factors[i]);
-    else if (!y->expr || (factors[i].axes & ~y->axes) == 0) join(module, y, &factors[i]);
+    if (!x->expr || (factors[i].axes & ~x->axes) == 0) join(space->module, x, &factors[i]);
+    else if (!y->expr || (factors[i].axes & ~y->axes) == 0) join(space->module, y, &factors[i]);
     else return false;
   }
   return x->expr && y->expr;
@@ -91,37 +105,41 @@ static void push_digit(wf_composite *composite, const wf_atom *axis) {
   composite->digits[composite->count++] = (wf_digit){axis, axis->extent, 1};
 }
 
-static double stride_in_result(wf_module *module, const wf_op *op, int axis) {
-  const wf_value *value = op->results[0];
-  const wf_layout *layout = value->layout ? value->layout : wf_layout_row_major(module->dims, module->arena, value->rank, value->shape);
-  const wf_dim *stride = wf_layout_stride(layout, axis);
-  return stride ? wf_draft_estimate(stride) : 0;
+static const wf_layout *result_layout(const space *space) {
+  const wf_value *value = space->op->results[0];
+  return value->layout ? value->layout : wf_layout_row_major(space->module->dims, space->module->arena, value->rank, value->shape);
+}
+
+static double stride_in_result(const space *space, int output) {
+  const wf_dim *step = NULL, *rest = NULL;
+  const wf_dim *offset = wf_layout_offset(space->module->dims, result_layout(space), space->index);
+  return offset && wf_dim_split(offset, space->outputs[output], &step, &rest) ? wf_draft_estimate(step) : 0;
 }
 
 // Output axes in `mask`, by falling stride in the result; `last` (an axis, or NULL) comes last.
-static void gather_output(wf_module *module, const wf_op *op, uint64_t mask, const wf_atom *last, wf_composite *out) {
-  int order[32], count = 0;
-  for (int i = 0; i < op->axis_count; i++) {
-    if (!(mask >> i & 1) || op->axes[i] == last) continue;
+static void gather_output(const space *space, uint64_t mask, const wf_atom *last, wf_composite *out) {
+  int order[MOST_AXES], count = 0;
+  for (int i = 0; i < space->output_count; i++) {
+    if (!(mask >> i & 1) || space->outputs[i] == last) continue;
     int at = count++;
-    while (at > 0 && stride_in_result(module, op, order[at - 1]) < stride_in_result(module, op, i)) {
+    while (at > 0 && stride_in_result(space, order[at - 1]) < stride_in_result(space, i)) {
       order[at] = order[at - 1];
       at--;
     }
     order[at] = i;
   }
   out->count = 0;
-  out->extent = wf_dim_const(module->dims, 1);
-  for (int i = 0; i < count; i++) push_digit(out, op->axes[order[i]]);
+  out->extent = wf_dim_const(space->module->dims, 1);
+  for (int i = 0; i < count; i++) push_digit(out, space->outputs[order[i]]);
   if (last) push_digit(out, last);
 }
 
 // Reduction axes as they stand, but the one along which A is contiguous last.
-static void gather_reduction(wf_module *module, const wf_op *op, const wf_atom *last, wf_composite *out) {
+static void gather_reduction(const space *space, const wf_atom *last, wf_composite *out) {
   out->count = 0;
-  out->extent = wf_dim_const(module->dims, 1);
-  for (int i = 0; i < op->reduction_count; i++)
-    if (op->reduction_axes[i] != last) push_digit(out, op->reduction_axes[i]);
+  out->extent = wf_dim_const(space->module->dims, 1);
+  for (int i = 0; i < space->reduction_count; i++)
+    if (space->reductions[i] != last) push_digit(out, space->reductions[i]);
   if (last) push_digit(out, last);
 }
 
@@ -169,63 +187,135 @@ double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_t
   return batch * (compute + copy_a + copy_b + store);
 }
 
-static void try_order(wf_module *module, wf_op *op, wf_tile_target target, const side *a, const side *b, const wf_atom *last_m,
+static void try_order(const space *space, wf_tile_target target, const side *a, const side *b, const wf_atom *last_m,
                       const wf_atom *last_n, const wf_atom *last_k, wf_contraction *best, double *best_cost) {
-  uint64_t outputs = (1ull << op->axis_count) - 1;
+  wf_module *module = space->module;
+  uint64_t outputs = (1ull << space->output_count) - 1;
   int lanes = target.vector_bytes / 4;
-  wf_contraction c = {.op = op, .a = a->expr, .b = b->expr};
-  gather_output(module, op, outputs & a->axes & b->axes, NULL, &c.batch);
-  gather_output(module, op, outputs & a->axes & ~b->axes, last_m, &c.m);
-  gather_output(module, op, outputs & b->axes & ~a->axes, last_n, &c.n);
-  gather_reduction(module, op, last_k, &c.k);
+  wf_contraction c = {.op = space->op, .a = a->expr, .b = b->expr, .refine_count = space->refine_count};
+  memcpy(c.refine, space->refine, sizeof c.refine);
+  gather_output(space, outputs & a->axes & b->axes, NULL, &c.batch);
+  gather_output(space, outputs & a->axes & ~b->axes, last_m, &c.m);
+  gather_output(space, outputs & b->axes & ~a->axes, last_n, &c.n);
+  gather_reduction(space, last_k, &c.k);
   bool along_k = runs_along(module, a->expr, &c.k, lanes), along_m = runs_along(module, a->expr, &c.m, lanes);
   c.a_along_m = along_m && !along_k;
   c.a_runs = along_k || along_m;
   c.a_guarded = guarded_along(a->expr, c.a_along_m ? &c.m : &c.k);
   c.b_guarded = guarded_along(b->expr, &c.n);
   c.b_runs = runs_along(module, b->expr, &c.n, 2 * lanes);
-  const wf_atom *n_axis = c.n.digits[c.n.count - 1].axis;
-  const wf_dim *indices[WF_MAX_RANK];
-  for (int i = 0; i < op->axis_count; i++) indices[i] = op->axes[i]->as_dim;
-  c.c_runs = wf_access_step_of_value(module, op->results[0], indices, n_axis) == WF_ACCESS_UNIT &&
-             (c.n.count == 1 || wf_dim_divisible(n_axis->extent, 2 * lanes));
+  c.c_runs = wf_access_step_of_value(module, space->op->results[0], space->index, last_n) == WF_ACCESS_UNIT &&
+             (c.n.count == 1 || wf_dim_divisible(last_n->extent, 2 * lanes));
   double cost = wf_contraction_cost(module, &c, target);
   if (cost >= *best_cost) return;
   *best_cost = cost;
   *best = c;
 }
 
-static void try_sides(wf_module *module, wf_op *op, wf_tile_target target, const side *a, const side *b, wf_contraction *best,
-                      double *best_cost) {
+static void try_sides(const space *space, wf_tile_target target, const side *a, const side *b, wf_contraction *best, double *best_cost) {
   uint64_t m_axes = a->axes & ~b->axes, n_axes = b->axes & ~a->axes;
   // later axes first: between equals the order of storage stays
-  for (int m = op->axis_count - 1; m >= 0; m--) {
+  for (int m = space->output_count - 1; m >= 0; m--) {
     if (!(m_axes >> m & 1)) continue;
-    for (int n = op->axis_count - 1; n >= 0; n--) {
+    for (int n = space->output_count - 1; n >= 0; n--) {
       if (!(n_axes >> n & 1)) continue;
-      for (int k = op->reduction_count - 1; k >= 0; k--)
-        try_order(module, op, target, a, b, op->axes[m], op->axes[n], op->reduction_axes[k], best, best_cost);
+      for (int k = space->reduction_count - 1; k >= 0; k--)
+        try_order(space, target, a, b, space->outputs[m], space->outputs[n], space->reductions[k], best, best_cost);
     }
   }
 }
 
-bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out) {
-  if (op->kind != WF_O_COMPUTE || op->combiner != WF_R_SUM || op->reduction_count == 0 || op->axis_count > 31) return false;
-  if (op->accumulator != WF_F32 && op->accumulator != WF_F64) return false;
-  if (op->body->dtype != op->accumulator) return false;
+// ---- axes and their digits --------------------------------------------------------------------------------------
+
+typedef struct radix_query { const wf_atom *axis; int64_t found[4]; int count; } radix_query;
+
+static void find_radix_in(radix_query *query, const wf_dim *dim) {
+  for (int t = 0; t < dim->term_count; t++)
+    for (int f = 0; f < dim->terms[t].factor_count; f++) {
+      const wf_atom *atom = dim->terms[t].factors[f];
+      int64_t divisor;
+      if (atom->kind != WF_ATOM_FLOORDIV || wf_dim_as_atom(atom->numerator) != query->axis) continue;
+      if (!wf_dim_is_const(atom->denominator, &divisor)) continue;
+      int at = 0;
+      while (at < query->count && query->found[at] < divisor) at++;
+      if ((at < query->count && query->found[at] == divisor) || query->count == 4) continue;
+      memmove(&query->found[at + 1], &query->found[at], sizeof *query->found * (size_t)(query->count - at));
+      query->found[at] = divisor;
+      query->count++;
+    }
+}
+
+static void find_radix(void *context, const wf_expr *node) {
+  if (node->op == WF_S_INDEX) find_radix_in(context, node->dim);
+}
+
+// axis (extent e) ==> digits for the radices c1 | c2 | .. | e with which the body takes it apart. Returns their count, 1: none.
+static int digits_of_axis(space *space, const wf_atom *axis, const wf_atom **out) {
+  radix_query query = {.axis = axis};
+  int64_t extent;
+  out[0] = axis;
+  if (!wf_dim_is_const(axis->extent, &extent) || space->refine_count == 2 * WF_MAX_RANK) return 1;
+  wf_expr_walk(space->op->body, find_radix, &query);
+  if (query.count == 0 || query.count == 4) return 1;
+  query.found[query.count] = extent;
+  int64_t below = 1;
+  for (int i = 0; i <= query.count; i++) {
+    if (query.found[i] % below || query.found[i] == below) return 1;
+    below = query.found[i];
+  }
+  const wf_dim *value = wf_dim_const(space->module->dims, 0);
+  below = 1;
+  for (int i = 0; i <= query.count; i++) {
+    const wf_dim *digit = wf_dim_axis(space->module->dims, axis->name, wf_dim_const(space->module->dims, query.found[i] / below));
+    value = wf_dim_add(value, wf_dim_scale(digit, below));
+    out[query.count - i] = wf_dim_as_atom(digit);
+    below = query.found[i];
+  }
+  space->refine[space->refine_count++] = (wf_binding){axis, value};
+  return query.count + 1;
+}
+
+static void start_space(space *space, wf_module *module, wf_op *op, bool refine) {
+  *space = (struct space){.module = module, .op = op, .body = op->body};
+  for (int i = 0; i < op->axis_count; i++) {
+    space->index[i] = op->axes[i]->as_dim;
+    if (refine) space->output_count += digits_of_axis(space, op->axes[i], &space->outputs[space->output_count]);
+    else space->outputs[space->output_count++] = op->axes[i];
+  }
+  for (int i = 0; i < op->reduction_count; i++) {
+    if (refine) space->reduction_count += digits_of_axis(space, op->reduction_axes[i], &space->reductions[space->reduction_count]);
+    else space->reductions[space->reduction_count++] = op->reduction_axes[i];
+  }
+  if (space->refine_count == 0) return;
+  space->body = wf_expr_rewrite(module, op->body, space->refine, space->refine_count, NULL, NULL);
+  for (int i = 0; i < op->axis_count; i++) space->index[i] = wf_dim_substitute(space->index[i], space->refine, space->refine_count);
+}
+
+static bool classify(const space *space, wf_tile_target target, wf_contraction *out, double *best_cost) {
   side x = {0}, y = {0};
-  if (!split_sides(module, op, &x, &y)) return false;
-  uint64_t outputs = (1ull << op->axis_count) - 1, reductions = ((1ull << op->reduction_count) - 1) << 32;
+  if (!split_sides(space, &x, &y)) return false;
+  uint64_t outputs = (1ull << space->output_count) - 1, reductions = ((1ull << space->reduction_count) - 1) << 32;
   if (((x.axes | y.axes) & outputs) != outputs || ((x.axes | y.axes) & reductions) != reductions) return false;
   if (!(x.axes & ~y.axes & outputs) || !(y.axes & ~x.axes & outputs)) return false;
   if (!(x.axes & y.axes & reductions)) return false;
+  try_sides(space, target, &x, &y, out, best_cost);
+  try_sides(space, target, &y, &x, out, best_cost);
+  return true;
+}
+
+bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out) {
+  if (op->kind != WF_O_COMPUTE || op->combiner != WF_R_SUM || op->reduction_count == 0) return false;
+  if (op->accumulator != WF_F32 && op->accumulator != WF_F64) return false;
+  if (op->body->dtype != op->accumulator || op->axis_count + op->reduction_count > 12) return false;
   double best_cost = 1e300;
-  if (op->axis_count + op->reduction_count > 12) return false;
-  try_sides(module, op, target, &x, &y, out, &best_cost);
-  try_sides(module, op, target, &y, &x, out, &best_cost);
+  space space;
+  start_space(&space, module, op, false);
+  classify(&space, target, out, &best_cost);
+  start_space(&space, module, op, true);
+  if (space.refine_count && space.output_count + space.reduction_count <= 12) classify(&space, target, out, &best_cost);
+  if (best_cost >= 1e300) return false;
   double work = extent_of(&out->m) * extent_of(&out->n) * extent_of(&out->k) * extent_of(&out->batch);
-  return best_cost < 1e300 && work >= WORTH_IT && extent_of(&out->n) >= target.vector_bytes / 4 && extent_of(&out->m) >= 2 &&
-         extent_of(&out->k) >= 8;
+  return work >= WORTH_IT && extent_of(&out->n) >= target.vector_bytes / 4 && extent_of(&out->m) >= 2 && extent_of(&out->k) >= 8;
 }
 
 double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target) {

@@ -75,7 +75,9 @@ wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf
   choose_k(module, c, &plan);
   bool m_known = known(c->m.extent, -1) > 0, n_known = known(c->n.extent, -1) > 0;
   int rows = BLOCK_ROWS / plan.mr * plan.mr;
-  plan.mc = m_known ? even_block(m, plan.mr, rows, batch * tiles_of(n, BLOCK_COLUMNS) >= WANTED_TASKS ? 1 : 2) : rows;
+  // copies along m are whole vectors in every block
+  int unit = c->a_along_m && m >= 2 * rows && rows % (plan.mr * 8) == 0 ? plan.mr * 8 : plan.mr;
+  plan.mc = m_known ? even_block(m, unit, rows, batch * tiles_of(n, BLOCK_COLUMNS) >= WANTED_TASKS ? 1 : 2) : rows;
   if (!m_known && m < rows) plan.mc = tiles_of(m, plan.mr) * plan.mr;
   int m_blocks = tiles_of(m, plan.mc);
   plan.pack_ahead = m_blocks > 1;

@@ -3,7 +3,7 @@
 // The chunks depend on extents, never on the number of threads.
 #include "passes/tile.h"
 
-enum { FEW_RESULTS = 4096, MANY_POINTS = 16384, PARTS = 32, PARTS_OF_CONTRACTION = 8 };
+enum { FEW_RESULTS = 4096, MANY_POINTS = 16384, PARTS = 32 };
 
 static double product(const wf_atom *const *axes, int count) {
   double all = 1;
@@ -16,7 +16,7 @@ static double product(const wf_atom *const *axes, int count) {
 static const wf_dim *choose_parts(wf_module *module, const wf_atom *axis, int64_t wanted, bool chunked, const wf_dim **out_chunk) {
   int64_t extent;
   if (wf_dim_is_const(axis->extent, &extent)) {
-    for (int64_t parts = extent < wanted ? extent : wanted; parts >= 4; parts--) {
+    for (int64_t parts = extent < wanted ? extent : wanted; parts >= (chunked ? 2 : 4); parts--) {
       if (extent % parts) continue;
       *out_chunk = wf_dim_const(module->dims, extent / parts);
       return wf_dim_const(module->dims, parts);
@@ -34,14 +34,14 @@ static const wf_expr *make_safe(void *context, const wf_expr *node) {
   return wf_expr_read(module, node->operand, node->args, zero);
 }
 
-bool wf_split_reduction(wf_function *function, wf_op *op, bool contraction, wf_op **out_partial) {
+bool wf_split_reduction(wf_function *function, wf_op *op, int contraction, wf_op **out_partial) {
   wf_module *module = function->module;
   if (op->combiner != WF_R_SUM && op->combiner != WF_R_MAX && op->combiner != WF_R_MIN) return false;
   if (op->axis_count + 1 > WF_MAX_RANK || op->reduction_count == 0) return false;
   double results = product(op->axes, op->axis_count), points = product(op->reduction_axes, op->reduction_count);
   if (!contraction && (results > FEW_RESULTS || points < MANY_POINTS || points < 4 * results)) return false;
   const wf_dim *chunk = NULL;
-  const wf_dim *parts = choose_parts(module, op->reduction_axes[0], contraction ? PARTS_OF_CONTRACTION : PARTS, contraction, &chunk);
+  const wf_dim *parts = choose_parts(module, op->reduction_axes[0], contraction ? contraction : PARTS, contraction != 0, &chunk);
   if (!parts) return false;
 
   const wf_atom *old = op->reduction_axes[0];

@@ -25,6 +25,6 @@ bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members,
 // ---- split_reduction.c ----
 // sum[k] body ==> partial[s] = sum[k in chunk s] body; sum[s] partial. The chunking depends on extents only.
 // Appends the partial's op to `out_partial` and rewrites `op`. False where it does not pay.
-// contraction: the sum is one of products and the caller wants more tasks.
-bool wf_split_reduction(wf_function *function, wf_op *op, bool contraction, wf_op **out_partial);
+// contraction: the sum is one of products and the caller wants so many parts; 0: any other reduction.
+bool wf_split_reduction(wf_function *function, wf_op *op, int contraction, wf_op **out_partial);
 #endif

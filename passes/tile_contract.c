@@ -16,8 +16,10 @@ bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members,
   if (!tile->contract || !wf_classify_contraction(tile->module, op, tile->target, &c)) return false;
   wf_contraction_plan plan = wf_plan_contraction(tile->module, &c, tile->target);
   wf_op *partial;
-  if (tasks_of(&c, &plan) < ENOUGH_TASKS && estimate(&c.k) >= WF_LONG_SUM && estimate(&c.batch) < 2 &&
-      wf_split_reduction(tile->function, op, true, &partial)) {
+  double tasks = tasks_of(&c, &plan);
+  int parts = tasks <= 2 ? 8 : tasks <= 4 ? 6 : 4;
+  if (tasks < ENOUGH_TASKS && estimate(&c.k) >= WF_LONG_SUM && estimate(&c.batch) < 2 &&
+      wf_split_reduction(tile->function, op, parts, &partial)) {
     if (!wf_tile_contraction(tile, partial->results[0]->name, &partial, 1, partial->results, 1)) wf_tile_op(tile, partial);
     return false;   // what is left is a short sum of the parts
   }

@@ -155,7 +155,7 @@ static void split_root(wf_tile *tile, wf_op **members, int count) {
   memcpy(all.members, members, sizeof *members * (size_t)count);
   wf_op *partial = NULL;
   if (!same_points(&all) || (count > 1 && members[1]->combiner != WF_R_NONE)) return;
-  if (wf_split_reduction(tile->function, members[0], false, &partial)) wf_tile_op(tile, partial);
+  if (wf_split_reduction(tile->function, members[0], 0, &partial)) wf_tile_op(tile, partial);
 }
 
 void wf_tile_group(wf_tile *tile, wf_op *group) {

@@ -130,6 +130,24 @@ static void batched_and_grouped_contractions(void **state) {
                "  %%y: f32[2, 2, 24, 9, 9] = compute [n: 2, g: 2, o: 24, y: 9, x: 9] sum[c: 20, r: 3, s: 3] (%%x[n, g, c, y + r - 1, x + s - 1] else 0) * %%w[g, o, c, r, s]\n}\n"), "tile");
 }
 
+// Heads merged into one axis: o is taken apart into a head (batch) and a place in it (n).
+static void merged_heads_are_contractions(void **state) {
+  int launches = check(format("func @f(%%p: f32[2, 4, 40, 48] data, %%v: f32[2, 48, 64] data) -> (y: %%y) {\n"
+                              "  %%y: f32[2, 40, 64] = compute [b: 2, t: 40, o: 64] sum[i: 48] %%p[b, o//16, t, i] * %%v[b, i, o]\n}\n"), "tile");
+  assert_int_equal(launches, 1);
+  wf_arena *arena = wf_arena_create();
+  wf_module *module = wf_parse_module(arena, wf_diag_create(arena), wf_source_from_text(arena, "t.wir",
+      "func @f(%p: f32[2, 4, 64, 64] data, %v: f32[2, 64, 64] data) -> (y: %y) {\n"
+      "  %y: f32[2, 64, 64] = compute [b: 2, t: 64, o: 64] sum[i: 64] %p[b, o//16, t, i] * %v[b, i, o]\n}\n"));
+  assert_true(wf_pipeline_run(module, "tile", &(wf_pipeline_hooks){.verify = true}));
+  wf_text text;
+  wf_text_init(&text);
+  wf_print_module(&text, module);
+  assert_non_null(strstr(text.data, "f32[6, 16] register"));
+  wf_text_deinit(&text);
+  wf_arena_destroy(arena);
+}
+
 static void long_sums_of_few_results_are_cut(void **state) {
   int launches = check(format("func @f(%%a: f32[16, 400, 20] data, %%b: f32[16, 400, 24] data) -> (c: %%c) {\n"
                               "  %%c: f32[20, 24] = compute [i: 20, j: 24] sum[n: 16, k: 400] %%a[n, k, i] * %%b[n, k, j]\n}\n"), "tile");
@@ -144,7 +162,7 @@ int main(void) {
       cmocka_unit_test(scatter_by_owners), cmocka_unit_test(gather_reads_by_index),
       cmocka_unit_test(contractions_of_all_transpositions), cmocka_unit_test(contraction_with_symbolic_rows),
       cmocka_unit_test(convolution_and_its_gradients), cmocka_unit_test(batched_and_grouped_contractions),
-      cmocka_unit_test(long_sums_of_few_results_are_cut),
+      cmocka_unit_test(long_sums_of_few_results_are_cut), cmocka_unit_test(merged_heads_are_contractions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
