@@ -139,7 +139,7 @@ static void merged_heads_are_contractions(void **state) {
   wf_module *module = wf_parse_module(arena, wf_diag_create(arena), wf_source_from_text(arena, "t.wir",
       "func @f(%p: f32[2, 4, 64, 64] data, %v: f32[2, 64, 64] data) -> (y: %y) {\n"
       "  %y: f32[2, 64, 64] = compute [b: 2, t: 64, o: 64] sum[i: 64] %p[b, o//16, t, i] * %v[b, i, o]\n}\n"));
-  assert_true(wf_pipeline_run(module, "tile", &(wf_pipeline_hooks){.verify = true}));
+  assert_true(wf_pipeline_run(module, "tile{target=x86-64-v3}", &(wf_pipeline_hooks){.verify = true}));
   wf_text text;
   wf_text_init(&text);
   wf_print_module(&text, module);
