@@ -3,6 +3,7 @@
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include "codegen/compile_internal.h"
 #include "codegen/emit.h"
 
 static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,"
@@ -63,40 +64,48 @@ static bool verify_unit(wf_diag *diag, LLVMModuleRef unit) {
   return !bad;
 }
 
-static bool emit_all(LLVMContextRef context, LLVMModuleRef unit, const wf_target_host *target, wf_compile_kernel *kernels, int count,
-                     const wf_atom *const *symbols, int symbol_count) {
+bool wf_unit_emit(wf_unit *unit, const wf_target_host *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
+                  int symbol_count) {
+  unit->context = LLVMContextCreate();
+  unit->module = LLVMModuleCreateWithNameInContext("weft", unit->context);
+  LLVMSetTarget(unit->module, target->triple);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(target->machine);
+  LLVMSetModuleDataLayout(unit->module, layout);
+  LLVMDisposeTargetData(layout);
   for (int i = 0; i < count; i++) {
     wf_emitted_kernel emitted;
-    if (!wf_emit_kernel(kernels[i].kernel, target, context, unit, kernels[i].entry, symbols, symbol_count, kernels[i].distinct, &emitted)) return false;
+    if (!wf_emit_kernel(kernels[i].kernel, target, unit->context, unit->module, kernels[i].entry, symbols, symbol_count, kernels[i].distinct, &emitted))
+      return false;
     kernels[i].tasks = emitted.tasks;
     kernels[i].scratch_bytes = emitted.scratch_bytes;
   }
   return true;
 }
 
-static bool finish(wf_arena *arena, wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target, wf_code_form form, wf_code *out) {
-  if (!verify_unit(diag, unit)) return false;
-  if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit, out);
-  if (!run_passes(diag, unit, target)) return false;
-  if (form == WF_CODE_LLVM) return write_text(arena, unit, out);
-  return write_machine_code(arena, diag, unit, target, form == WF_CODE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, out);
+bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_code_form form, wf_code *out) {
+  int errors = diag->errors;
+  LLVMContextSetDiagnosticHandler(unit->context, keep_message, diag);
+  if (!verify_unit(diag, unit->module)) return false;
+  if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit->module, out);
+  if (!run_passes(diag, unit->module, target)) return false;
+  if (form == WF_CODE_LLVM) return write_text(arena, unit->module, out);
+  LLVMCodeGenFileType type = form == WF_CODE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
+  return write_machine_code(arena, diag, unit->module, target, type, out) && diag->errors == errors;
+}
+
+void wf_unit_destroy(wf_unit *unit) {
+  if (unit->module) LLVMDisposeModule(unit->module);
+  if (unit->context) LLVMContextDispose(unit->context);
+  *unit = (wf_unit){0};
 }
 
 bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out) {
+  wf_unit unit = {0};
   *out = (wf_code){0};
-  int errors = diag->errors;
-  LLVMContextRef context = LLVMContextCreate();
-  LLVMContextSetDiagnosticHandler(context, keep_message, diag);
-  LLVMModuleRef unit = LLVMModuleCreateWithNameInContext("weft", context);
-  LLVMSetTarget(unit, target->triple);
-  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(target->machine);
-  LLVMSetModuleDataLayout(unit, layout);
-  LLVMDisposeTargetData(layout);
-  bool good = emit_all(context, unit, target, kernels, count, symbols, symbol_count) && finish(arena, diag, unit, target, form, out);
-  LLVMDisposeModule(unit);
-  LLVMContextDispose(context);
-  return good && diag->errors == errors;
+  bool good = wf_unit_emit(&unit, target, kernels, count, symbols, symbol_count) && wf_unit_finish(&unit, arena, diag, target, form, out);
+  wf_unit_destroy(&unit);
+  return good;
 }
 
 const char *wf_compile_version(wf_arena *arena, const wf_target_host *target) {

@@ -21,6 +21,11 @@ typedef struct wf_code { char *bytes; size_t size; } wf_code;   // bytes end wit
 bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out);
 
+// The same for any number of kernels, by `threads` threads (0: one a CPU); the object is a set where there are many. The bytes do not
+// depend on the number of threads.
+bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+                        const wf_atom *const *symbols, int symbol_count, int threads, wf_code *out);
+
 // Equal keys: the same machine code serves both kernels. Covers structure, the places of the symbols and what is known of them,
 // and distinct parameters.
 const char *wf_compile_key(wf_arena *arena, const wf_compile_kernel *kernel, const wf_atom *const *symbols, int symbol_count);

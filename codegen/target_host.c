@@ -46,6 +46,11 @@ static void set_level(wf_target_host *target, const char *level) {
   target->has_avx512 = strcmp(level, "x86-64-v4") == 0;
 }
 
+static LLVMTargetMachineRef create_machine(LLVMTargetRef llvm_target, const wf_target_host *target) {
+  return LLVMCreateTargetMachine(llvm_target, target->triple, target->cpu, target->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                 LLVMCodeModelSmall);
+}
+
 wf_target_host *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char *level) {
   if (!known_level(level)) {
     wf_diagnostic *error = wf_error(diag, WF_NOWHERE, "unknown host level '%s'", level);
@@ -71,9 +76,14 @@ wf_target_host *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char
     LLVMDisposeMessage(message);
     return NULL;
   }
-  target->machine = LLVMCreateTargetMachine(llvm_target, target->triple, target->cpu, target->features,
-                                            LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall);
+  target->machine = create_machine(llvm_target, target);
   return target;
+}
+
+wf_target_host wf_target_host_clone(const wf_target_host *target) {
+  wf_target_host copy = *target;
+  copy.machine = create_machine(LLVMGetTargetMachineTarget(target->machine), target);
+  return copy;
 }
 
 void wf_target_host_destroy(wf_target_host *target) {

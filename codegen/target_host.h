@@ -19,5 +19,7 @@ typedef struct wf_target_host {
 extern const char *const wf_host_levels[];   // "x86-64-v2" ... "native", NULL at the end
 // NULL with an error in diag where the level is unknown or LLVM has no x86 back end.
 wf_target_host *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char *level);
+// The same target with a machine of its own, for another thread; borrows the strings.
+wf_target_host wf_target_host_clone(const wf_target_host *target);
 void wf_target_host_destroy(wf_target_host *target);
 #endif

@@ -15,7 +15,11 @@ enum { PAGE = 4096, STUB_BYTES = 16, MAX_SECTIONS = 4096 };
 typedef enum group { GROUP_NONE, GROUP_CODE, GROUP_CONST, GROUP_DATA } group;
 
 typedef struct exported { char *name; void *address; } exported;
-struct wf_object { uint8_t *image; size_t image_size; exported *symbols; int symbol_count; };
+struct wf_object {
+  uint8_t *image; size_t image_size;
+  exported *symbols; int symbol_count;
+  wf_object *next;              // of the same set
+};
 
 typedef struct section { Elf64_Shdr header; group group; uint64_t at; } section;   // at: offset in the image
 
@@ -280,9 +284,8 @@ static bool export_functions(loader *l) {
   return true;
 }
 
-wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t message_size) {
+static wf_object *load_one(const void *bytes, size_t size, char *message, size_t message_size) {
   loader l = {.bytes = bytes, .size = size, .message = message, .message_size = message_size};
-  if (message_size) message[0] = 0;
   l.object = calloc(1, sizeof *l.object);
   if (!l.object) return refuse(&l, "out of memory"), NULL;
   bool good = read_header(&l) && read_sections(&l) && read_symbol_table(&l) && count_got(&l) && place_sections(&l) && map_image(&l) &&
@@ -293,9 +296,66 @@ wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t 
   return NULL;
 }
 
+// ---- sets ---------------------------------------------------------------------------------------------------------------
+static const char set_magic[8] = "WEFTOBJS";
+enum { MAX_OBJECTS = 1 << 16 };
+
+static uint64_t first_object_at(uint64_t count) { return align_up(sizeof set_magic + 8 * (1 + count), 16); }
+
+size_t wf_object_set_size(const size_t *sizes, int count) {
+  if (count == 1) return sizes[0];
+  uint64_t at = first_object_at((uint64_t)count);
+  for (int i = 0; i < count; i++) at = align_up(at + sizes[i], 16);
+  return at;
+}
+
+void wf_object_set_write(const void *const *parts, const size_t *sizes, int count, void *out) {
+  uint64_t number = (uint64_t)count, at = first_object_at(number);
+  uint8_t *bytes = out;
+  if (count == 1) { memcpy(out, parts[0], sizes[0]); return; }
+  memset(out, 0, wf_object_set_size(sizes, count));
+  memcpy(bytes, set_magic, sizeof set_magic);
+  memcpy(bytes + 8, &number, 8);
+  for (int i = 0; i < count; i++) {
+    uint64_t size = sizes[i];
+    memcpy(bytes + 16 + 8 * i, &size, 8);
+    memcpy(bytes + at, parts[i], size);
+    at = align_up(at + size, 16);
+  }
+}
+
+static wf_object *load_set(loader *l) {
+  uint64_t count;
+  wf_object *all = NULL;
+  memcpy(&count, l->bytes + 8, 8);
+  if (count > MAX_OBJECTS || first_object_at(count) > l->size) return refuse(l, "a damaged set of objects"), NULL;
+  uint64_t at = first_object_at(count);
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t size;
+    memcpy(&size, l->bytes + 16 + 8 * i, 8);
+    bool fits = inside(at, size, l->size);
+    if (!fits) refuse(l, "a damaged set of objects");
+    wf_object *one = fits ? load_one(l->bytes + at, size, l->message, l->message_size) : NULL;
+    if (!one) return wf_object_unload(all), NULL;
+    one->next = all;
+    all = one;
+    at = align_up(at + size, 16);
+  }
+  if (!all && !(all = calloc(1, sizeof *all))) refuse(l, "out of memory");   // a set of none: a program without kernels
+  return all;
+}
+
+wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t message_size) {
+  loader l = {.bytes = bytes, .size = size, .message = message, .message_size = message_size};
+  if (message_size) message[0] = 0;
+  if (size >= 16 && memcmp(bytes, set_magic, sizeof set_magic) == 0) return load_set(&l);
+  return load_one(bytes, size, message, message_size);
+}
+
 void *wf_object_symbol(const wf_object *object, const char *name) {
-  for (int i = 0; i < object->symbol_count; i++)
-    if (strcmp(object->symbols[i].name, name) == 0) return object->symbols[i].address;
+  for (; object; object = object->next)
+    for (int i = 0; i < object->symbol_count; i++)
+      if (strcmp(object->symbols[i].name, name) == 0) return object->symbols[i].address;
   return NULL;
 }
 
@@ -311,9 +371,12 @@ bool wf_object_bind(const wf_object *object, wf_program *program, char *message,
 }
 
 void wf_object_unload(wf_object *object) {
-  if (!object) return;
-  if (object->image) munmap(object->image, object->image_size);
-  for (int i = 0; i < object->symbol_count; i++) free(object->symbols[i].name);
-  free(object->symbols);
-  free(object);
+  while (object) {
+    wf_object *next = object->next;
+    if (object->image) munmap(object->image, object->image_size);
+    for (int i = 0; i < object->symbol_count; i++) free(object->symbols[i].name);
+    free(object->symbols);
+    free(object);
+    object = next;
+  }
 }

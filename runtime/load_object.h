@@ -9,7 +9,12 @@
 
 typedef struct wf_object wf_object;
 
-// Copies what it needs from bytes. NULL with a message (always ended by a 0) where the object is damaged, is for another
+// A set of objects is one run of bytes too: "WEFTOBJS", the count, each size (u64, little endian), then the objects, each at a
+// multiple of 16 from the start. One object alone stays as it is.
+size_t wf_object_set_size(const size_t *sizes, int count);
+void wf_object_set_write(const void *const *parts, const size_t *sizes, int count, void *out);
+
+// Loads an object or a set. Copies what it needs from bytes. NULL with a message (always ended by a 0) where the object is damaged, is for another
 // machine, needs a foreign symbol, or memory runs out.
 wf_object *wf_object_load(const void *bytes, size_t size, char *message, size_t message_size);
 // The address of a global function, NULL where there is none of that name. Lives as long as the object.

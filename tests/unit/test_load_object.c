@@ -137,8 +137,80 @@ static void test_mutated(void **unused) {
   drop(&b);
 }
 
+// ---- sets of objects ----------------------------------------------------------------------------------------------------
+enum { SET_KERNELS = 12 };   // more than share one LLVM module
+
+static built compile_set(int threads) {
+  char many[4096] = "sym n\n";
+  for (int i = 0; i < SET_KERNELS; i++) {
+    size_t length = strlen(many);
+    snprintf(many + length, sizeof many - length, "kernel @f%d(%%x: f32[n] in, %%y: f32[n] out) symbols(n) {\n for task i: n {\n %%y[i] = %%x[i] + %d\n}\n}\n", i, i);
+  }
+  built b = parse_kernels(many);
+  const wf_kernel *first = b.module->kernels.items[0];
+  b.target = wf_target_host_create(b.arena, b.diag, "native");
+  if (!wf_compile_program(b.arena, b.diag, b.target, b.kernels, b.count, (const wf_atom *const *)first->symbols.items, 1, threads, &b.code))
+    fail_with(b.diag, many);
+  return b;
+}
+
+// The bytes are the same for any number of threads, and every kernel is found in its object.
+static void test_set(void **unused) {
+  (void)unused;
+  built one = compile_set(1), three = compile_set(3);
+  char message[128];
+  assert_int_equal(one.code.size, three.code.size);
+  assert_memory_equal(one.code.bytes, three.code.bytes, one.code.size);
+  one.object = wf_object_load(one.code.bytes, one.code.size, message, sizeof message);
+  if (!one.object) fail_msg("%s", message);
+  for (int i = 0; i < SET_KERNELS; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "k%d", i);
+    wf_kernel_entry entry = (wf_kernel_entry)wf_object_symbol(one.object, name);
+    assert_non_null(entry);
+    float x[2] = {1, 2}, y[2];
+    void *buffers[2] = {x, y};
+    int64_t n = 2;
+    entry(buffers, &n, 0, 2, NULL);
+    assert_true(y[0] == 1 + (float)i && y[1] == 2 + (float)i);
+  }
+  drop(&one);
+  drop(&three);
+}
+
+static void test_damaged_set(void **unused) {
+  (void)unused;
+  built b = compile_set(2);
+  char message[128];
+  for (int i = 0; i < 3000; i++) {
+    size_t size = i % 4 ? b.code.size : random_bits() % b.code.size;
+    char *bytes = malloc(size ? size : 1);
+    memcpy(bytes, b.code.bytes, size);
+    if (size > 40) bytes[random_bits() % (i & 1 ? 40 : size)] ^= (char)random_bits();
+    wf_object_unload(wf_object_load(bytes, size, message, sizeof message));
+    free(bytes);
+  }
+  drop(&b);
+}
+
+// Entries that the object lacks are named.
+static void test_bind(void **unused) {
+  (void)unused;
+  built b = build_kernels(text, "native");
+  wf_plan_kernel kernels[2] = {{.name = "first", .entry = "k1"}, {.name = "second", .entry = "k9"}};
+  wf_program program = {.kernels = kernels, .kernel_count = 1};
+  char message[128];
+  assert_true(wf_object_bind(b.object, &program, message, sizeof message));
+  assert_ptr_equal(kernels[0].function, wf_object_symbol(b.object, "k1"));
+  program.kernel_count = 2;
+  assert_false(wf_object_bind(b.object, &program, message, sizeof message));
+  assert_non_null(strstr(message, "'second' (k9)"));
+  drop(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_symbols), cmocka_unit_test(test_two_objects), cmocka_unit_test(test_not_an_object),
-                                     cmocka_unit_test(test_truncated), cmocka_unit_test(test_foreign_symbol), cmocka_unit_test(test_mutated)};
+                                     cmocka_unit_test(test_truncated), cmocka_unit_test(test_foreign_symbol), cmocka_unit_test(test_mutated), cmocka_unit_test(test_set),
+                                     cmocka_unit_test(test_damaged_set), cmocka_unit_test(test_bind)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,119 @@
+// The objects of a whole program, several at a time. This thread emits one LLVM module after another, each in a context of its own;
+// workers, and then this thread too, run passes and back end on those that are ready. Which kernels share a module depends on their
+// order alone, so the bytes do not depend on the number of threads.
+#include <pthread.h>
+#include <unistd.h>
+#include "codegen/compile_internal.h"
+#include "runtime/load_object.h"
+
+enum { KERNELS_A_UNIT = 8, MAX_THREADS = 16 };
+
+typedef struct job {
+  wf_unit unit;
+  wf_arena *arena;              // of the worker that takes it: messages and bytes
+  wf_diag *diag;
+  wf_code code;
+  bool good;
+} job;
+
+typedef struct pool {
+  const wf_target_host *target;
+  job *jobs;
+  int count, ready, taken;
+  bool closed;                  // no more jobs become ready
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+} pool;
+
+static job *take(pool *p) {
+  pthread_mutex_lock(&p->lock);
+  while (p->taken == p->ready && !p->closed) pthread_cond_wait(&p->changed, &p->lock);
+  job *taken = p->taken < p->ready ? &p->jobs[p->taken++] : NULL;
+  pthread_mutex_unlock(&p->lock);
+  return taken;
+}
+
+static void publish(pool *p, bool last) {
+  pthread_mutex_lock(&p->lock);
+  if (!last) p->ready++;
+  p->closed |= last;
+  pthread_cond_broadcast(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static void finish_jobs(pool *p, const wf_target_host *target) {
+  for (job *j; (j = take(p));) {
+    j->arena = wf_arena_create();
+    j->diag = wf_diag_create(j->arena);
+    j->good = wf_unit_finish(&j->unit, j->arena, j->diag, target, WF_CODE_OBJECT, &j->code);
+    wf_unit_destroy(&j->unit);
+  }
+}
+
+static void *work(void *context) {
+  pool *p = context;
+  wf_target_host own = wf_target_host_clone(p->target);
+  finish_jobs(p, &own);
+  wf_target_host_destroy(&own);
+  return NULL;
+}
+
+static int thread_count(int wanted, int jobs) {
+  long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  int count = wanted > 0 ? wanted : cpus > 0 ? (int)cpus : 1;
+  if (count > jobs) count = jobs;
+  return count > MAX_THREADS ? MAX_THREADS : count;
+}
+
+static bool emit_jobs(pool *p, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols, int symbol_count) {
+  for (int i = 0; i < p->count; i++) {
+    int first = i * KERNELS_A_UNIT, here = count - first < KERNELS_A_UNIT ? count - first : KERNELS_A_UNIT;
+    if (!wf_unit_emit(&p->jobs[i].unit, p->target, kernels + first, here, symbols, symbol_count)) return false;
+    publish(p, false);
+  }
+  return true;
+}
+
+static void join_objects(wf_arena *arena, const pool *p, wf_code *out) {
+  size_t size = 0;
+  const void **parts = WF_NEW_ARRAY(arena, const void *, p->count);
+  size_t *sizes = WF_NEW_ARRAY(arena, size_t, p->count);
+  for (int i = 0; i < p->count; i++) parts[i] = p->jobs[i].code.bytes, sizes[i] = p->jobs[i].code.size;
+  size = wf_object_set_size(sizes, p->count);
+  *out = (wf_code){wf_arena_alloc(arena, size + 1), size};
+  wf_object_set_write(parts, sizes, p->count, out->bytes);
+}
+
+static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
+  bool good = true;
+  for (int i = 0; i < p->count; i++) {
+    const job *j = &p->jobs[i];
+    good = good && j->good;
+    for (int k = 0; j->diag && k < j->diag->list.count; k++) wf_error(diag, WF_NOWHERE, "%s", j->diag->list.items[k]->message);
+  }
+  if (good) join_objects(arena, p, out);
+  for (int i = 0; i < p->count; i++) {
+    wf_unit_destroy(&p->jobs[i].unit);
+    if (p->jobs[i].arena) wf_arena_destroy(p->jobs[i].arena);
+  }
+  return good;
+}
+
+bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+                        const wf_atom *const *symbols, int symbol_count, int threads, wf_code *out) {
+  pool p = {.target = target, .count = (count + KERNELS_A_UNIT - 1) / KERNELS_A_UNIT};
+  pthread_t workers[MAX_THREADS];
+  int started = 0, wanted = thread_count(threads, p.count);
+  *out = (wf_code){0};
+  p.jobs = WF_NEW_ARRAY(arena, job, p.count);
+  pthread_mutex_init(&p.lock, NULL);
+  pthread_cond_init(&p.changed, NULL);
+  while (started < wanted - 1 && pthread_create(&workers[started], NULL, work, &p) == 0) started++;
+  bool emitted = emit_jobs(&p, kernels, count, symbols, symbol_count);
+  publish(&p, true);
+  finish_jobs(&p, target);
+  for (int i = 0; i < started; i++) pthread_join(workers[i], NULL);
+  pthread_cond_destroy(&p.changed);
+  pthread_mutex_destroy(&p.lock);
+  return collect(arena, diag, &p, out) && emitted;
+}
