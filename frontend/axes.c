@@ -144,7 +144,7 @@ void wf_infer_scatter_axes(wf_lower *lower, const wf_ast_items *targets, const w
     if (item->rest) continue;
     if (item->extent && item->value->kind == WF_E_NAME) {
       const wf_dim *extent = wf_eval_dim(lower, item->extent);
-      if (extent) wf_axis_push(lower, scope, item->value->text, extent);
+      if (extent && wf_assume_extent(lower, extent, item->loc)) wf_axis_push(lower, scope, item->value->text, extent);
       continue;
     }
     walk_expr(&w, item->value);

@@ -60,6 +60,7 @@ static bool bind_reduction_axis(wf_lower *lower, reduction *r, const wf_ast_item
   }
   const wf_dim *extent = item->extent ? wf_eval_dim(lower, item->extent) : wf_infer_extent(lower, body, name);
   if (!extent) return item->extent ? false : (no_extent(lower, item, name), false);
+  if (item->extent && !wf_assume_extent(lower, extent, item->loc)) return false;
   wf_axis_push(lower, &r->scope, name, extent);
   return true;
 }
@@ -197,7 +198,7 @@ static bool bind_left_axis(wf_lower *lower, wf_axis_scope *scope, const wf_ast_s
     if (!item->extent) no_extent(lower, item, name);
     return false;
   }
-  if (item->extent && !check_extent(lower, item, name, extent, from_type, declared)) return false;
+  if (item->extent && (!wf_assume_extent(lower, extent, item->loc) || !check_extent(lower, item, name, extent, from_type, declared))) return false;
   wf_axis_push(lower, scope, name, extent);
   return true;
 }

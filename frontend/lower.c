@@ -331,8 +331,12 @@ bool wf_lower_apply(wf_lower *lower, const wf_callable *callable, const char *in
   wf_ast_instance named = {loc, instance ? instance : "", NULL};
   wf_val result = wf_apply(lower, callable, args, count, &named, loc);
   if (result.kind == WF_VAL_NONE || lower->diag->errors > errors) return false;
+  result.loc = loc;
   if (result.kind == WF_VAL_LIST && result.text == wf_apply_several) {
-    for (int i = 0; i < result.count; i++) wf_vec_push(lower->arena, out_results, result.items[i]);
+    for (int i = 0; i < result.count; i++) {
+      result.items[i].loc = loc;
+      wf_vec_push(lower->arena, out_results, result.items[i]);
+    }
     return true;
   }
   wf_vec_push(lower->arena, out_results, result);

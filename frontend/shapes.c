@@ -22,6 +22,9 @@ static int count_unknown(wf_lower *lower, const wf_ast_expr *expr, const char **
   return count;
 }
 
+static void add_fact(wf_lower *lower, const wf_dim *dim, bool zero, wf_loc loc);
+static void tighten(wf_lower *lower, const wf_dim *dim, bool zero);
+
 bool wf_names_known(wf_lower *lower, const wf_ast_expr *expr) {
   const char *name = NULL;
   return count_unknown(lower, expr, &name) == 0;
@@ -59,6 +62,23 @@ static bool append_rest(wf_lower *lower, const wf_ast_item *item, const wf_dim *
   return true;
 }
 
+// An extent is at least 1: an error where it is known not to be, a fact to check when extents are bound where it is not known.
+bool wf_assume_extent(wf_lower *lower, const wf_dim *extent, wf_loc loc) {
+  int64_t known;
+  const wf_dim *fact = wf_dim_offset(extent, -1);
+  if (wf_dim_is_const(extent, &known)) {
+    if (known >= 1) return true;
+    wf_lower_error(lower, loc, "this extent is %lld; it must be at least 1", (long long)known);
+    return false;
+  }
+  if (wf_prove(lower, fact, NULL) == WF_PROVED) return true;
+  if (wf_dim_has_axis(extent)) return wf_lower_error(lower, loc, "an extent cannot depend on an axis"), false;
+  if (wf_dim_range(fact).high < 0) return wf_lower_error(lower, loc, "the extent `%s` is never at least 1", wf_dim_text(lower, extent)), false;
+  add_fact(lower, fact, false, loc);
+  tighten(lower, fact, false);
+  return true;
+}
+
 bool wf_type_shape(wf_lower *lower, const wf_ast_type *type, wf_dtype *out_type, wf_dim_list *out_shape, bool quiet) {
   if (!wf_find_type(lower, type->name, out_type)) {
     if (!quiet) unknown_type(lower, type);
@@ -81,10 +101,7 @@ bool wf_type_shape(wf_lower *lower, const wf_ast_type *type, wf_dtype *out_type,
     if (quiet && count_unknown(lower, item->value, &unknown)) { dims[count++] = NULL; continue; }
     const wf_dim *dim = wf_eval_dim(lower, item->value);
     if (!dim) return false;
-    if (wf_prove(lower, wf_dim_offset(dim, -1), NULL) == WF_REFUTED) {
-      wf_lower_error(lower, item->loc, "the extent `%s` can be less than 1", wf_dim_text(lower, dim));
-      return false;
-    }
+    if (!wf_assume_extent(lower, dim, item->loc)) return false;
     dims[count++] = dim;
   }
   if (count > WF_MAX_RANK) return wf_lower_error(lower, type->loc, "a tensor has at most %d axes, and this one %d", WF_MAX_RANK, count), false;
