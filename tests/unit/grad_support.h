@@ -6,11 +6,13 @@
 #ifndef WEFT_TESTS_GRAD_SUPPORT_H
 #define WEFT_TESTS_GRAD_SUPPORT_H
 #include <math.h>
+#include "frontend/frontend.h"
 #include "passes/passes.h"
 #include "wir_support.h"
 
 typedef struct grad_case {
   const char *text;        // one function @f with one result
+  const char *net;         // or a .net file, whose inference is taken
   double low, high;        // range of float inputs; both 0: [-1, 1]
   int64_t below;           // integer inputs lie in [0, below)
   int64_t n;               // value of every symbol in the inputs' shapes
@@ -64,10 +66,21 @@ static void grad_differentiate(grad_build *b) {
   }
 }
 
+static ir_test grad_compile(const char *text) {
+  ir_test t = {.arena = wf_arena_create()};
+  t.diag = wf_diag_create(t.arena);
+  wf_frontend_options options = {0};
+  wf_compiled *compiled = wf_frontend_compile(t.arena, t.diag, wf_source_from_text(t.arena, "test.net", text), &options);
+  if (!compiled) wf_diag_print(t.diag, stderr, false);
+  assert_non_null(compiled);
+  t.module = compiled->module;
+  return t;
+}
+
 // depth 0: the scalar alone; depth 1: with its gradients; then the weighed sum of those, and its gradients.
 static grad_build grad_make(const grad_case *c, int scalars, bool grad) {
-  grad_build b = {.t = ir_test_parse_good(c->text)};
-  b.f = wf_function_find(b.t.module, "f");
+  grad_build b = {.t = c->net ? grad_compile(c->net) : ir_test_parse_good(c->text)};
+  b.f = wf_function_find(b.t.module, c->net ? "infer" : "f");
   assert_non_null(b.f);
   for (int i = 0; i < b.f->inputs.count; i++)
     if (wf_dtype_is_float(b.f->inputs.items[i]->dtype)) b.by[b.by_count++] = b.f->inputs.items[i];
@@ -145,12 +158,12 @@ static void grad_check_order(const grad_case *c, int order) {
   ir_test_end(&full.t);
 }
 
-static void grad_check(grad_case c) {
+static inline void grad_check(grad_case c) {
   for (int order = 1; order <= (c.order ? c.order : 1); order++) grad_check_order(&c, order);
 }
 
 // The text of the function's gradients, for tests of their form.
-static char *grad_text(grad_case c, wf_arena *arena) {
+static inline char *grad_text(grad_case c, wf_arena *arena) {
   grad_build b = grad_make(&c, 1, true);
   char *text = wf_arena_strdup(arena, ir_test_print(&b.t));
   ir_test_end(&b.t);
