@@ -4,7 +4,8 @@
 // ---- errors -------------------------------------------------------------------------------------------------------------
 void wf_lower_where(wf_lower *lower, wf_diagnostic *error, wf_loc loc, const char *format, ...) {
   if (!loc.source || !loc.line) return;
-  if (loc.source == error->loc.source && loc.line == error->loc.line && loc.column == error->loc.column) return;
+  const wf_loc *at = &error->loc;
+  if (loc.source == at->source && loc.line == at->line && loc.column == at->column && loc.end_line == at->end_line && loc.end_column == at->end_column) return;
   va_list arguments;
   wf_text text;
   wf_text_init(&text);
@@ -14,6 +15,9 @@ void wf_lower_where(wf_lower *lower, wf_diagnostic *error, wf_loc loc, const cha
   wf_note(lower->diag, error, loc, "%s", text.data);
   wf_text_deinit(&text);
 }
+
+// The main net is called by nobody in the file.
+static bool is_main(const wf_lower *lower, const wf_frame *frame) { return frame->decl == lower->model->net; }
 
 wf_diagnostic *wf_lower_error(wf_lower *lower, wf_loc loc, const char *format, ...) {
   enum { MOST_CALLS = 4 };
@@ -27,7 +31,7 @@ wf_diagnostic *wf_lower_error(wf_lower *lower, wf_loc loc, const char *format, .
   wf_text_deinit(&text);
   const wf_frame *frame = lower->frame;
   for (int i = 0; frame && i < MOST_CALLS; frame = frame->caller, i++)
-    if (frame->decl && frame->call_loc.source && (frame->caller || frame->decl->kind != WF_D_NET))
+    if (frame->decl && frame->call_loc.source && (frame->caller || !is_main(lower, frame)))
       wf_lower_where(lower, error, frame->call_loc, "in `%s`, called here", frame->decl->name);
   return error;
 }

@@ -100,19 +100,38 @@ static void refuted(reading *r, int axis, const char *witness, bool low) {
   wf_help(lower->diag, error, "a value for outside: %s[...] else 0", r->name);
 }
 
-static void unknown(reading *r, int axis, const wf_dim *condition) {
-  wf_lower *lower = r->lower;
+// The least value of the condition over the axes: what must hold of the extents.
+static const wf_dim *least_over_axes(reading *r, const wf_dim *condition) {
   const wf_atom **atoms = NULL;
   int count = 0, axes = 0;
-  wf_dim_collect(condition, lower->arena, &atoms, &count);
+  wf_dim_collect(condition, r->lower->arena, &atoms, &count);
   for (int i = 0; i < count; i++)
     if (atoms[i]->kind == WF_ATOM_AXIS) atoms[axes++] = atoms[i];
-  const wf_dim *least = wf_dim_minimum(condition, atoms, axes);
-  wf_diagnostic *error = wf_lower_error(lower, r->items[axis]->loc, "`%s` may be read outside: index `%s` of axis %d (extent %s)", r->name,
-                                        wf_dim_text(lower, r->dims[axis]), axis, wf_dim_text(lower, r->tensor->shape[axis]));
+  return wf_dim_minimum(condition, atoms, axes);
+}
+
+// w - 6 >= 0 is written w >= 6.
+static void suggest_fact(reading *r, wf_diagnostic *error, const wf_dim *least) {
+  wf_lower *lower = r->lower;
+  int64_t constant = 0;
+  for (int i = 0; i < least->term_count; i++)
+    if (least->terms[i].factor_count == 0) constant = least->terms[i].coefficient;
+  if (constant < 0) wf_help(lower->diag, error, "say that it cannot happen: where %s >= %lld", wf_dim_text(lower, wf_dim_offset(least, -constant)), (long long)-constant);
+  else wf_help(lower->diag, error, "say that it cannot happen: where %s >= 0", wf_dim_text(lower, least));
+}
+
+static void unknown(reading *r, int axis, const wf_dim *least) {
+  wf_lower *lower = r->lower;
+  const char *index = wf_dim_text(lower, r->dims[axis]), *extent = wf_dim_text(lower, r->tensor->shape[axis]);
+  wf_diagnostic *error;
+  if (is_whole_axis(r->dims[axis]))
+    error = wf_lower_error(lower, r->items[axis]->loc, "the axis `%s` has extent %s, and axis %d of `%s` has extent %s", index,
+                           wf_dim_text(lower, wf_dim_as_atom(r->dims[axis])->extent), axis, r->name, extent);
+  else
+    error = wf_lower_error(lower, r->items[axis]->loc, "`%s` may be read outside: index `%s` of axis %d (extent %s)", r->name, index, axis, extent);
   wf_val value = wf_val_tensor(r->tensor);
   wf_lower_where(lower, error, r->tensor->loc, "`%s` is %s", r->name, wf_val_text(lower, &value));
-  if (least) wf_help(lower->diag, error, "say that it cannot happen: where %s >= 0", wf_dim_text(lower, least));
+  if (least) suggest_fact(r, error, least);
   wf_help(lower->diag, error, "or give a value for outside: %s[...] else 0", r->name);
 }
 
@@ -125,8 +144,12 @@ static bool check_axis(reading *r, int axis, bool *out_failed) {
   if (truth == WF_PROVED) truth = wf_prove(r->lower, high, &witness);
   if (truth == WF_PROVED) return true;
   if (r->expr->b) return false;
-  if (truth == WF_REFUTED) refuted(r, axis, witness, at_low);
-  else unknown(r, axis, at_low ? low : high);
+  // Refuted for some extents only: a fact about them can help.
+  const wf_dim *least = least_over_axes(r, at_low ? low : high);
+  int64_t constant;
+  bool always = !least || wf_dim_is_const(least, &constant) || wf_dim_range(least).high < 0;
+  if (truth == WF_REFUTED && always) refuted(r, axis, witness, at_low);
+  else unknown(r, axis, least);
   *out_failed = true;
   return false;
 }

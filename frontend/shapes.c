@@ -50,7 +50,8 @@ static void unknown_type(wf_lower *lower, const wf_ast_type *type) {
   wf_diagnostic *error = wf_lower_error(lower, type->loc, "`%s` is no element type", type->name);
   const char *hint = wf_did_you_mean(type->name, names, WF_DTYPE_COUNT);
   if (hint) wf_help(lower->diag, error, "did you mean `%s`?", hint);
-  else wf_help(lower->diag, error, "a type variable is bound by a tensor argument");
+  else if (type->name[0] >= 'A' && type->name[0] <= 'Z') wf_help(lower->diag, error, "a type variable is bound by a tensor argument");
+  else wf_help(lower->diag, error, "a type variable begins with an upper-case letter: T");
 }
 
 static bool append_rest(wf_lower *lower, const wf_ast_item *item, const wf_dim **dims, int *count, bool quiet) {
@@ -119,6 +120,7 @@ bool wf_bind_type(wf_lower *lower, const wf_ast_type *type, const char *what, wf
         wf_help(lower->diag, error, "compile-time parameters come after `;`");
         return false;
       }
+    if (type->name[0] < 'A' || type->name[0] > 'Z') return unknown_type(lower, type), false;
     wf_scope_set(lower, lower->frame->scope, type->name, (wf_val){.kind = WF_VAL_TYPE, .dtype = actual, .loc = where}, where);
     return true;
   }

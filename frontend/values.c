@@ -238,6 +238,20 @@ static wf_dtype soft_type(wf_lower *lower, const wf_val *operands, int count) {
   return WF_I64;
 }
 
+static bool same_types(wf_lower *lower, const wf_val *operands, int count, int strong, wf_dtype type, wf_loc loc) {
+  for (int i = 0; i < count; i++) {
+    if (is_soft(&operands[i]) || !(wf_is_runtime(&operands[i]) || operands[i].kind == WF_VAL_BOOL) || wf_natural_type(lower, &operands[i]) == type) continue;
+    wf_dtype other = wf_natural_type(lower, &operands[i]);
+    wf_diagnostic *error = wf_lower_error(lower, loc, "%s meets %s in one operation", wf_dtype_name(type), wf_dtype_name(other));
+    wf_lower_where(lower, error, operands[strong].loc, "this is %s", wf_dtype_name(type));
+    wf_lower_where(lower, error, operands[i].loc, "this is %s", wf_dtype_name(other));
+    wf_dtype to = wf_dtype_is_float(other) && !wf_dtype_is_float(type) ? other : type;
+    wf_help(lower->diag, error, "cast one of them: %s(...)", wf_dtype_name(to));
+    return false;
+  }
+  return true;
+}
+
 wf_val wf_elementwise(wf_lower *lower, wf_scalar op, const wf_val *given, int count, wf_loc loc) {
   wf_val operands[3];
   int first = op == WF_S_SELECT, strong = -1;
@@ -253,7 +267,7 @@ wf_val wf_elementwise(wf_lower *lower, wf_scalar op, const wf_val *given, int co
     wf_lower_error(lower, loc, "%s cannot be computed with", wf_val_text(lower, &operands[strong]));
     return wf_none();
   }
-  if (!check_operand_type(lower, op, type, loc)) return wf_none();
+  if (!check_operand_type(lower, op, type, loc) || !same_types(lower, operands + first, count - first, strong - first, type, loc)) return wf_none();
   for (int i = 0; i < count; i++) {
     operands[i] = wf_coerce(lower, &operands[i], i < first ? WF_BOOL : type, loc);
     if (operands[i].kind == WF_VAL_NONE) return wf_none();

@@ -29,25 +29,9 @@ static void check_symbols(wf_verifier *v, const wf_kernel *kernel, const wf_dim 
 
 typedef struct symbol_context { wf_verifier *v; const wf_kernel *kernel; } symbol_context;
 
-// Registers have no addresses: their indices are constants once vector and unrolled loops are written out.
-static void check_register_index(wf_verifier *v, const wf_value *buffer, const wf_expr *index) {
-  if (buffer->space != WF_SPACE_REGISTER) return;
-  if (index->op != WF_S_INDEX) {
-    wf_broken(v, "the index of %%%s depends on data, but its registers have no addresses", buffer->name);
-    return;
-  }
-  const wf_atom **atoms = NULL;
-  int count = 0;
-  wf_dim_collect(index->dim, v->arena, &atoms, &count);
-  for (int i = 0; i < count; i++)
-    if (!wf_stamp_get(&v->unrolled, atoms[i]->id)) wf_broken(v, "the index of %%%s depends on '%s', which is not unrolled, but its registers have no addresses", buffer->name, atoms[i]->name);
-}
-
 static void visit_symbols(void *context, const wf_expr *e) {
   symbol_context *c = context;
   if (e->op == WF_S_INDEX) check_symbols(c->v, c->kernel, e->dim);
-  if (e->op != WF_S_READ) return;
-  for (int i = 0; i < e->operand->rank && i < e->arg_count; i++) check_register_index(c->v, e->operand, e->args[i]);
 }
 
 static void check_expr(wf_verifier *v, const wf_kernel *kernel, const wf_expr *e, nest n) {
@@ -71,7 +55,6 @@ static void check_for(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *st
   n.outermost = n.outermost && task;
   n.in_vector |= stmt->bind == WF_BIND_VECTOR;
   wf_stamp_set(v, &v->atoms, axis->id, v->stamp);
-  wf_stamp_set(v, &v->unrolled, axis->id, stmt->bind == WF_BIND_VECTOR || stmt->bind == WF_BIND_UNROLL);
   check_block(v, kernel, &stmt->body, n);
   wf_stamp_set(v, &v->atoms, axis->id, 0);
 }
@@ -98,7 +81,6 @@ static void check_store(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *
   if (stmt->combiner == WF_R_ARGMAX || stmt->combiner == WF_R_ARGMIN) wf_broken(v, "a store combines by sum, prod, max or min");
   for (int i = 0; i < buffer->rank; i++) {
     check_expr(v, kernel, stmt->indices[i], n);
-    check_register_index(v, buffer, stmt->indices[i]);
     if (stmt->indices[i]->dtype != WF_I64) wf_broken(v, "index %d is %s, not i64", i, wf_dtype_name(stmt->indices[i]->dtype));
     else if (!n.guarded) wf_verify_in_bounds(v, buffer, i, stmt->indices[i]);
   }

@@ -15,7 +15,6 @@ typedef struct wf_verifier {
   const char *where;            // "function @f" or "kernel @k"
   wf_stamps values;             // by value id: 1 where in scope
   wf_stamps atoms;              // by atom id: the stamp of the last operation that owns the axis
-  wf_stamps unrolled;           // by atom id: 1 where the axis is a constant once vectors and unrolled loops are written out
   wf_stamps fact_symbols;       // by atom id: 1 where a fact of the module mentions the symbol
   int stamp;
   wf_loc loc;                   // of the statement being checked

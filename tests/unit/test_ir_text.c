@@ -57,33 +57,6 @@ static void test_corpus(void **state) {
   assert_true(count >= 6);
 }
 
-// Whole functions and kernels in docs/ir.md are read; blocks with `...` are fragments.
-static void test_reference_examples(void **state) {
-  (void)state;
-  wf_arena *arena = wf_arena_create();
-  char *page = read_file(arena, WEFT_SOURCE_DIR "/docs/ir.md"), *line;
-  wf_text block;
-  wf_text_init(&block);
-  int count = 0;
-  for (char *rest = page; (line = strsep(&rest, "\n"));) {
-    if (!strncmp(line, "    ", 4)) {
-      wf_text_printf(&block, "%s\n", line + 4);
-      continue;
-    }
-    bool whole = block.length > 2 && block.data[block.length - 2] == '}' && !strstr(block.data, "...");
-    if (whole && (!strncmp(block.data, "func", 4) || !strncmp(block.data, "kernel", 6))) {
-      ir_test t = ir_test_parse_good(block.data);
-      assert_true(wf_verify(t.module, t.diag));
-      ir_test_end(&t);
-      count++;
-    }
-    block.length = 0;
-  }
-  wf_text_deinit(&block);
-  wf_arena_destroy(arena);
-  assert_true(count >= 2);
-}
-
 static void test_large_constant(void **state) {
   (void)state;
   ir_test t = ir_test_empty();
@@ -192,7 +165,7 @@ static void test_derivatives_parse(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_corpus),       cmocka_unit_test(test_reference_examples), cmocka_unit_test(test_large_constant),     cmocka_unit_test(test_clashing_names),
+      cmocka_unit_test(test_corpus),       cmocka_unit_test(test_large_constant),     cmocka_unit_test(test_clashing_names),
       cmocka_unit_test(test_wrong_text),   cmocka_unit_test(test_nesting_is_limited), cmocka_unit_test(test_derivatives_parse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

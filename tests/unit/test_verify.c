@@ -74,8 +74,6 @@ static void test_text_rules(void **state) {
       {"kernel @k(%a: f32[4] out) { alloc %b: f32[4] local }", "a section starts with its task loops"},
       {"kernel @k(%a: f32[4] out) symbols(n) { for task i: 4 { alloc %b: f32[n] register } }", "extent 0 of registers is no integer"},
       {"kernel @k(%a: f32[4] out) { for vector i: 4 { alloc %b: f32[4] register } }", "an alloc stands in a vector loop"},
-      {"kernel @k(%a: f32[4] out) { for task i: 4 { alloc %b: f32[4] register %b[i] = 0 } }", "the index of %b depends on 'i', which is not unrolled"},
-      {"kernel @k(%k: i64[4] in, %a: f32[4] out) { for task i: 4 { alloc %b: f32[4] register %a[i] = %b[%k[i]] } }", "the index of %b depends on data"},
       {"kernel @k(%a: f32[4] out) { for task i: 4 { alloc %b: f32[4] global } }", "global buffers are parameters"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
