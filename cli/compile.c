@@ -94,7 +94,7 @@ static int emit_plan(cli *c) {
 static int emit_code(cli *c, wf_code_form form) {
   wf_program *program;
   wf_code bytes;
-  if (form == WF_CODE_OBJECT && c->terminal && !c->options.output_file) {
+  if (form == WF_CODE_ELF && c->terminal && !c->options.output_file) {
     fprintf(stderr, "weft compile: an object is not for a terminal; name a file with -o\n");
     return EXIT_USAGE;
   }
@@ -104,7 +104,7 @@ static int emit_code(cli *c, wf_code_form form) {
 
 static int emit_llvm(cli *c) { return emit_code(c, WF_CODE_LLVM); }
 static int emit_assembly(cli *c) { return emit_code(c, WF_CODE_ASSEMBLY); }
-static int emit_object(cli *c) { return emit_code(c, WF_CODE_OBJECT); }
+static int emit_object(cli *c) { return emit_code(c, WF_CODE_ELF); }
 
 static const stage stages[] = {{"ast", emit_ast}, {"ir", emit_ir},        {"kernels", emit_kernels}, {"plan", emit_plan},
                                {"llvm", emit_llvm}, {"asm", emit_assembly}, {"obj", emit_object}};

@@ -89,7 +89,7 @@ bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_targ
   if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit->module, out);
   if (!run_passes(diag, unit->module, target)) return false;
   if (form == WF_CODE_LLVM) return write_text(arena, unit->module, out);
-  LLVMCodeGenFileType type = form == WF_CODE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
+  LLVMCodeGenFileType type = form == WF_CODE_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
   return write_machine_code(arena, diag, unit->module, target, type, out) && diag->errors == errors;
 }
 

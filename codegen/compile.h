@@ -5,7 +5,12 @@
 #include "codegen/target_host.h"
 #include "ir/kir.h"
 
-typedef enum wf_code_form { WF_CODE_OBJECT, WF_CODE_ASSEMBLY, WF_CODE_LLVM, WF_CODE_LLVM_RAW } wf_code_form;   // RAW: before any pass
+typedef enum wf_code_form {
+  WF_CODE_OBJECT,               // for runtime/load_object.h: of a large program a set, compiled in parallel
+  WF_CODE_ASSEMBLY, WF_CODE_LLVM,
+  WF_CODE_LLVM_RAW,             // before any pass
+  WF_CODE_ELF                   // one object, for other tools
+} wf_code_form;
 
 typedef struct wf_compile_kernel {
   const wf_kernel *kernel;

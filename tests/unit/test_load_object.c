@@ -174,6 +174,9 @@ static void test_set(void **unused) {
     entry(buffers, &n, 0, 2, NULL);
     assert_true(y[0] == 1 + (float)i && y[1] == 2 + (float)i);
   }
+  compile_form(&one, "native", WF_CODE_ELF);   // for other tools: one object
+  assert_memory_equal(one.code.bytes, ELFMAG, SELFMAG);
+  assert_memory_equal(three.code.bytes, "WEFTOBJS", 8);
   drop(&one);
   drop(&three);
 }
