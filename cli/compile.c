@@ -43,7 +43,7 @@ static int emit_module(cli *c, const char *last) {
   if (!module) return cli_report(c);
   wf_text text;
   wf_text_init(&text);
-  cli_print_module(&text, module);
+  wf_print_module(&text, module);
   int code = write_text(c, &text);
   wf_text_deinit(&text);
   int reported = cli_report(c);

@@ -34,8 +34,6 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
   return compiled->module;
 }
 
-void cli_print_module(wf_text *out, const wf_module *module) { wf_print_module(out, module); }
-
 // ---- what is printed after each pass ------------------------------------------------------------------------------
 
 typedef struct watch { cli *c; const char *print_after; bool stats, time; } watch;
@@ -68,7 +66,7 @@ static void after_pass(void *context, const char *pass, wf_module *module, doubl
   wf_text text;
   wf_text_init(&text);
   wf_text_printf(&text, "# after %s\n", pass);
-  cli_print_module(&text, module);
+  wf_print_module(&text, module);
   wf_text_add(&text, "\n");
   cli_write(w->c, NULL, text.data, text.length);
   wf_text_deinit(&text);

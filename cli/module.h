@@ -12,5 +12,4 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled);
 bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *stop_after);
 double cli_now(void);                                                  // seconds of the monotonic clock
 void cli_print_phase(const cli *c, const char *name, double start);    // with --time: how long it took since `start`
-void cli_print_module(wf_text *out, const wf_module *module);   // functions and kernels
 #endif

@@ -3,7 +3,11 @@
 #include "cli/module.h"
 
 static int list_passes(void) {
-  for (const wf_pass *pass = wf_pass_table; pass->name; pass++) printf("%-14s %s\n", pass->name, pass->help);
+  for (const wf_pass *pass = wf_pass_table; pass->name; pass++) {
+    printf("%-14s %s\n", pass->name, pass->help);
+    for (const wf_pass_option_info *option = wf_pass_option_table; option->pass; option++)
+      if (!strcmp(option->pass, pass->name)) printf("    %s=%-*s %s: %s\n", option->key, 15 - (int)strlen(option->key), option->otherwise, option->type, option->help);
+  }
   printf("\ndefault: %s\n", wf_default_passes);
   return EXIT_DONE;
 }
@@ -19,7 +23,7 @@ int cli_opt(cli *c) {
   if (!cli_run_passes(c, module, c->options.passes ? c->options.passes : wf_default_passes, NULL)) return cli_report(c);
   wf_text text;
   wf_text_init(&text);
-  cli_print_module(&text, module);
+  wf_print_module(&text, module);
   int code = c->options.print_after ? EXIT_DONE : cli_write(c, c->options.output_file, text.data, text.length);
   wf_text_deinit(&text);
   int reported = cli_report(c);
