@@ -102,7 +102,8 @@ static weft_status *read_npy(reading *r, int index, const char *path) {
 static weft_status *read_npz(reading *r, int index, const char *path, const char *key) {
   weft_dataset *dataset = NULL;
   char *names[] = {(char *)key};
-  TRY(weft_npz_open(path, key ? names : NULL, key ? 1 : 0, &dataset));
+  weft_status *opened = weft_npz_open(path, key ? names : NULL, key ? 1 : 0, &dataset);
+  if (opened) return key ? opened : weft_context(opened, "say which array, as in %s:NAME", path);
   weft_status *failed = NULL;
   if (dataset->field_count != 1)
     failed = weft_fail(WEFT_BAD_INPUT, "%s holds %d arrays; say which: %s:%s", path, dataset->field_count, path, dataset->fields[0].name);
