@@ -59,7 +59,9 @@ static points points_of(wf_lower *lower, const wf_dim *const *shape, int rank) {
 
 static const char *wish(builtin_call *call) {
   const wf_frame *frame = call->lower->frame;
-  return wf_value_name(call->lower, frame && frame->assigned ? frame->assigned : call->expr->text);
+  const wf_ast_expr *value = frame && frame->assigned ? frame->assigned_value : NULL;
+  bool whole = value == call->expr || (value && value->kind == WF_E_PIPE && value->b == call->expr);
+  return wf_value_name(call->lower, whole ? frame->assigned : call->expr->text);
 }
 
 static wf_val build(builtin_call *call, wf_dtype type, const points *p, const wf_expr *body) {

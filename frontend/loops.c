@@ -129,6 +129,7 @@ static wf_value *value_of(wf_lower *lower, const wf_ast_stmt *stmt) {
     return NULL;
   }
   lower->frame->assigned = wf_arena_printf(lower->arena, "%s.%s", stmt->names.items[0].text, word);
+  lower->frame->assigned_value = stmt->value;
   wf_val value = wf_eval(lower, stmt->value);
   const char *name = wf_value_name(lower, lower->frame->assigned);
   lower->frame->assigned = NULL;

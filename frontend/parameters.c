@@ -101,6 +101,7 @@ void wf_lower_update(wf_lower *lower, const wf_ast_stmt *stmt) {
   wf_value *target = update_target(lower, stmt);
   if (!target) return;
   lower->frame->assigned = wf_arena_printf(lower->arena, "%s.next", stmt->names.items[0].text);
+  lower->frame->assigned_value = stmt->value;
   wf_val value = wf_eval(lower, stmt->value);
   const char *name = wf_value_name(lower, lower->frame->assigned);
   lower->frame->assigned = NULL;
