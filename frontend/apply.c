@@ -242,6 +242,8 @@ static void name_frame(wf_lower *lower, wf_frame *frame, const wf_ast_decl *decl
     frame->path = frame->prefix = frame->site = join(lower, path, instance, ".");
     frame->instances = WF_NEW(lower->arena, wf_map);
     wf_map_init(frame->instances, lower->arena);
+    frame->instance_counts = WF_NEW(lower->arena, wf_map);
+    wf_map_init(frame->instance_counts, lower->arena);
     return;
   }
   if (decl->kind == WF_D_OPTIMIZER) {
@@ -325,9 +327,12 @@ static const char *explicit_instance(wf_lower *lower, const wf_ast_instance *as)
   return NULL;
 }
 
-static const char *numbered(wf_lower *lower, wf_map *used, const char *base) {
-  const char *name = base;
-  for (int i = 2; wf_map_index(used, name) >= 0; i++) name = wf_arena_printf(lower->arena, "%s_%d", base, i);
+static const char *numbered(wf_lower *lower, const wf_frame *frame, const char *base) {
+  intptr_t count = (intptr_t)wf_map_get(frame->instance_counts, base);
+  const char *name;
+  do name = ++count == 1 ? base : wf_arena_printf(lower->arena, "%s_%d", base, (int)count);
+  while (wf_map_index(frame->instances, name) >= 0);
+  wf_map_set(frame->instance_counts, base, (void *)count);
   return name;
 }
 
@@ -338,7 +343,7 @@ static bool name_instance(wf_lower *lower, const wf_ast_decl *decl, const wf_ast
     wf_help(lower->diag, error, frame ? "make `%s` a net: parameters live in nets" : "call it in a net", frame ? frame->decl->name : "");
     return false;
   }
-  const char *name = as ? explicit_instance(lower, as) : numbered(lower, frame->instances, frame->instance ? wf_public_name(lower, frame->instance) : decl->name);
+  const char *name = as ? explicit_instance(lower, as) : numbered(lower, frame, frame->instance ? wf_public_name(lower, frame->instance) : decl->name);
   if (!name) return false;
   wf_loc *taken = wf_map_get(frame->instances, name);
   if (taken) {

@@ -248,8 +248,7 @@ static wf_val eval_pipe(wf_lower *lower, const wf_ast_expr *expr) {
   return wf_apply_call(lower, expr->b, &piped);
 }
 
-wf_val wf_eval(wf_lower *lower, const wf_ast_expr *expr) {
-  if (lower->stopped) return wf_none();
+static wf_val eval_one(wf_lower *lower, const wf_ast_expr *expr) {
   switch (expr->kind) {
     case WF_E_INT: return wf_int_val(expr->integer, expr->loc);
     case WF_E_FLOAT: return wf_float_val(expr->number, expr->loc);
@@ -274,6 +273,21 @@ wf_val wf_eval(wf_lower *lower, const wf_ast_expr *expr) {
     case WF_E_RANGE: wf_lower_error(lower, expr->loc, "a range `a..b` stands only in `for name in a..b`"); return wf_none();
   }
   return wf_none();
+}
+
+// Deep expressions in deep calls: both have limits of their own, and their product is what the stack sees.
+wf_val wf_eval(wf_lower *lower, const wf_ast_expr *expr) {
+  enum { DEEPEST_EVALUATION = 3000 };
+  if (lower->stopped) return wf_none();
+  if (lower->evaluating >= DEEPEST_EVALUATION) {
+    wf_lower_error(lower, expr->loc, "expressions and calls are nested deeper than the limit of %d", DEEPEST_EVALUATION);
+    lower->stopped = true;
+    return wf_none();
+  }
+  lower->evaluating++;
+  wf_val value = eval_one(lower, expr);
+  lower->evaluating--;
+  return value;
 }
 
 wf_val wf_eval_constant(wf_lower *lower, const wf_ast_expr *expr, const char *what) {

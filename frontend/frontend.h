@@ -14,7 +14,7 @@ extern const struct weft_embedded weft_std_library[];   // ends with name NULL; 
 
 // ---- options ------------------------------------------------------------------------------------------------------
 typedef struct wf_limits {      // passing one is a diagnostic; 0 takes the default
-  int64_t statements;           // statements carried out when unrolling: default 1,000,000
+  int64_t statements;           // statements carried out when unrolling: default 100,000
   int64_t elements;             // of one tensor whose extents are known: default 2^40
   int64_t nesting;              // of expressions, blocks, and calls: default 200
   int64_t file;                 // bytes of one source: default 4 MiB

@@ -32,7 +32,8 @@ struct wf_frame {
   wf_scope *scope;
   const char *path;             // of the instance: "layer.3.attn", "" for the root
   const char *site;             // path and op names, for random()
-  wf_map *instances;            // instance names used in this net (ops share their caller's)
+  wf_map *instances;            // instance names used in this net -> wf_loc
+  wf_map *instance_counts;      // names taken from callees and assignments -> how often
   bool has_rest;                // `..` of the signature is known
   wf_dim_list rest;
   wf_loc rest_loc;
@@ -100,6 +101,7 @@ struct wf_lower {
   const wf_dim_list *expected_shape; bool expects; wf_dtype expected_dtype;   // what an op without arguments is to give
   int64_t statements;
   int depth;                    // of calls and blocks
+  int evaluating;               // depth of expressions, through calls
   bool stopped;                 // a limit was passed: everything returns at once
   wf_val labels; int top;
   WF_VEC(const char *) known_sets;

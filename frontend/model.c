@@ -5,7 +5,7 @@
 #include "frontend/frontend.h"
 
 // ---- limits ---------------------------------------------------------------------------------------------------------------------
-static const wf_limits default_limits = {1000000, (int64_t)1 << 40, 200, 4 << 20};
+static const wf_limits default_limits = {100000, (int64_t)1 << 40, 200, 4 << 20};
 
 bool wf_limits_set(wf_limits *limits, wf_diag *diag, const char *name, const char *value) {
   static const char *const names[] = {"statements", "elements", "nesting", "file"};

@@ -190,6 +190,7 @@ static void limits(void **state) {
   static const struct { const char *text, *message; } rows[] = {
     {"op f(x: f32[2]) -> f32[2] { for i in 0..1000000000 { let a = i } return x }", "statements"},
     {"op f(x: f32[2]) -> f32[2] { for i in 0..1000000 { for j in 0..1000000 { } } return x }", "statements"},
+    {"net f(x: f32[2, 4]) -> f32[2, 4] { for i in 0..2000000 { x = linear(x, 4) } return x }", "statements"},
     {"op f(x: f32[2]) -> f32[2] { return f(x) }", "nested deeper"},
     {"op f(x: f32[2]) -> f32[2] { y = zeros([1000000, 1000000, 1000000]) return x }", "elements"},
     {"op f(x: f32[2]) -> f32[2] { y[i: 10000000, j: 10000000] = x[i % 2] return x }", "elements"},
@@ -209,11 +210,25 @@ static void limits(void **state) {
   }
 }
 
+// Depth of expressions times depth of calls: what the stack sees.
+static void deep_calls(void **state) {
+  wf_text text;
+  wf_text_init(&text);
+  wf_text_add(&text, "op f(x: f32[2]) -> f32[2] { return f(x)");
+  for (int i = 0; i < 1900; i++) wf_text_add(&text, " + 1");
+  wf_text_add(&text, " }");
+  compiled c = compile_with(text.data, NULL, 0);
+  assert_null(c.result);
+  assert_non_null(strstr(c.diag->list.items[0]->message, "nested deeper"));
+  wf_text_deinit(&text);
+  wf_arena_destroy(c.arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(definitions), cmocka_unit_test(whole_tensors), cmocka_unit_test(control), cmocka_unit_test(loops),
     cmocka_unit_test(symbolic), cmocka_unit_test(training_functions), cmocka_unit_test(initialisers), cmocka_unit_test(settings),
-    cmocka_unit_test(random_sites), cmocka_unit_test(limits),
+    cmocka_unit_test(random_sites), cmocka_unit_test(limits), cmocka_unit_test(deep_calls),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
