@@ -235,8 +235,9 @@ static wf_data_source *read_source(wf_train_block *block, const wf_ast_expr *exp
   for (int i = 0; i < expr->args.count; i++) {
     const wf_ast_arg *arg = &expr->args.items[i];
     int at = argument_position(block, arg, i, form);
+    if (at < 0) return NULL;
     const char *name = at < count ? names[at] : "name";
-    if (at < 0 || !source_argument(block, arg, name, at < count ? form->parameters[at].type : 't', &found[at])) return NULL;
+    if (!source_argument(block, arg, name, at < count ? form->parameters[at].type : 't', &found[at])) return NULL;
     given[at] = true;
   }
   for (int i = 0; i < form->least; i++)

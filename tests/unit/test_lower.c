@@ -167,6 +167,14 @@ static void settings(void **state) {
   wf_arena_destroy(c.arena);
 }
 
+// An argument that a source does not have read names[-1] (found by mutating examples).
+static void wrong_source_argument(void **state) {
+  compiled c = compile_with("net N(x: f32[n, 4]) { return linear(x, 2) }\ntrain N { data text(\"a\", 128, strde=64) loss mse optimizer sgd batch 2 epochs 1 }", NULL, 0);
+  assert_null(c.result);
+  assert_non_null(strstr(c.diag->list.items[0]->message, "strde"));
+  wf_arena_destroy(c.arena);
+}
+
 // The same text gives the same module, and a layer added elsewhere changes no random site.
 static void random_sites(void **state) {
   const char *one = "net N(x: f32[n, 4]) -> f32[n, 4] { y = linear(x, 4) as b return dropout(y) }";
@@ -228,7 +236,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(definitions), cmocka_unit_test(whole_tensors), cmocka_unit_test(control), cmocka_unit_test(loops),
     cmocka_unit_test(symbolic), cmocka_unit_test(training_functions), cmocka_unit_test(initialisers), cmocka_unit_test(settings),
-    cmocka_unit_test(random_sites), cmocka_unit_test(limits), cmocka_unit_test(deep_calls),
+    cmocka_unit_test(wrong_source_argument), cmocka_unit_test(random_sites), cmocka_unit_test(limits), cmocka_unit_test(deep_calls),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
