@@ -54,7 +54,7 @@ int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_
               wf_code *out_code) {
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
   if (!passes || !cli_run_passes(c, module, passes, NULL)) return cli_report(c);
-  wf_build_options options = {.form = form, .threads = c->options.threads, .one_object = c->options.emit != NULL,
+  wf_build_options options = {.form = form, .threads = c->options.threads,
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
   double start = cli_now();
   wf_target_host *target = with_code ? wf_target_host_create(c->arena, c->diag, cli_host_level(c)) : NULL;

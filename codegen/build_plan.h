@@ -8,7 +8,6 @@
 typedef struct wf_build_options {
   const wf_target_host *target; // NULL: no code is made; the plans are complete, entries are named
   int threads;                  // that compile, 0: one a CPU
-  bool one_object;              // a plain object file, never a set
   const char *metadata;         // becomes program->metadata, may be NULL
   wf_code_form form;            // of the code that comes out: an object (0), assembly, LLVM text
 } wf_build_options;
