@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/json.h"
 #include "runtime/memory.h"
 #include "runtime/safetensors.h"
 #include "runtime/session_internal.h"
@@ -18,28 +19,29 @@ void weft_progress_deinit(weft_progress *progress) {
 
 // ---- saving -------------------------------------------------------------------------------------------------------
 
-static void set_number(json_t *metadata, const char *key, int64_t value) {
-  char text[24];
-  snprintf(text, sizeof text, "%lld", (long long)value);
-  json_object_set_new(metadata, key, json_string(text));
+static bool set_text(json_t *metadata, const char *key, const char *text) {
+  return text && json_object_set_new(metadata, key, json_string(text)) == 0;
 }
 
-static json_t *make_metadata(const weft_session *session, const weft_progress *progress) {
-  json_t *metadata = json_object();
-  const char *hash = weft_session_program(session)->schedule_hash;
-  json_object_set_new(metadata, "format", json_string(format_name));
-  json_object_set_new(metadata, "schedule_hash", json_string(hash ? hash : ""));
-  set_number(metadata, "step", progress->step);
-  set_number(metadata, "epoch", progress->epoch);
-  set_number(metadata, "position", progress->position);
-  set_number(metadata, "seed", progress->seed);
-  set_number(metadata, "batch", progress->batch);
-  if (progress->user) {
-    char *text = json_dumps(progress->user, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    json_object_set_new(metadata, "user", json_string(text ? text : "{}"));
-    free(text);
-  }
-  return metadata;
+static bool set_number(json_t *metadata, const char *key, int64_t value) {
+  char text[24];
+  snprintf(text, sizeof text, "%lld", (long long)value);
+  return set_text(metadata, key, text);
+}
+
+static bool set_user(json_t *metadata, const json_t *user) {
+  char *text = json_dumps(user, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  bool set = set_text(metadata, "user", text);
+  free(text);
+  return set;
+}
+
+// False where memory ran out: half of the metadata would make a file that no run can go on from.
+static bool fill_metadata(json_t *metadata, const char *hash, const weft_progress *progress) {
+  return metadata && set_text(metadata, "format", format_name) && set_text(metadata, "schedule_hash", hash ? hash : "") &&
+         set_number(metadata, "step", progress->step) && set_number(metadata, "epoch", progress->epoch) &&
+         set_number(metadata, "position", progress->position) && set_number(metadata, "seed", progress->seed) &&
+         set_number(metadata, "batch", progress->batch) && (!progress->user || set_user(metadata, progress->user));
 }
 
 weft_status *weft_checkpoint_save(weft_session *session, const char *path, const weft_progress *progress) {
@@ -50,8 +52,10 @@ weft_status *weft_checkpoint_save(weft_session *session, const char *path, const
     const weft_value *value = weft_session_value(session, i);
     tensors[i] = (weft_named_tensor){value->name, value->tensor};
   }
-  json_t *metadata = make_metadata(session, progress);
-  weft_status *failed = weft_safetensors_write(path, tensors, count, metadata);
+  json_t *metadata = json_object();
+  weft_status *failed = NULL;
+  if (!fill_metadata(metadata, weft_session_program(session)->schedule_hash, progress)) failed = weft_fail(WEFT_ENVIRONMENT, "out of memory");
+  if (!failed) failed = weft_safetensors_write(path, tensors, count, metadata);
   json_decref(metadata);
   free(tensors);
   return weft_context(failed, "saving the checkpoint");
@@ -217,8 +221,8 @@ static weft_status *get_progress(const weft_safetensors *file, weft_progress *ou
   TRY(get_number(file, "batch", &out->batch));
   if (out->step < 0 || out->epoch < 0 || out->position < 0) return weft_fail(WEFT_BAD_INPUT, "%s: a negative step, epoch or position", file->file.path);
   TRY(weft_copy_text(hash ? hash : "", &out->schedule_hash));
-  out->user = user ? json_loads(user, 0, NULL) : NULL;
-  return NULL;
+  if (!user) return NULL;
+  return weft_context(weft_json_parse(user, strlen(user), "'user' in its metadata", 0, &out->user), "%s", file->file.path);
 }
 
 weft_status *weft_checkpoint_load(weft_session *session, const char *path, weft_progress *out) {

@@ -1,8 +1,8 @@
 #include "runtime/metadata.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/json.h"
 #include "runtime/memory.h"
 
 static weft_status *damaged(const char *what) { return weft_fail(WEFT_BAD_INPUT, "the program's metadata: %s", what); }
@@ -68,9 +68,8 @@ static weft_status *read_all(const json_t *object, weft_metadata *out) {
 weft_status *weft_metadata_parse(const char *json, weft_metadata *out) {
   *out = (weft_metadata){0};
   if (!json || !*json) return NULL;
-  json_error_t error;
-  json_t *object = json_loads(json, 0, &error);
-  if (!object) return damaged(error.text);
+  json_t *object = NULL;
+  TRY(weft_json_parse(json, strlen(json), "the program's metadata", 0, &object));
   weft_status *failed = read_all(object, out);
   json_decref(object);
   if (failed) weft_metadata_deinit(out);

@@ -112,8 +112,7 @@ static wf_formula get_formula(reader *r, bool optional) {
     formula.code[i].op = (wf_formula_op)get_number(r, 1);
     formula.code[i].value = get64(r);
   }
-  bool valid = (optional && formula.count == 0) || weft_formula_valid(&formula, r->program->symbol_count);
-  if (!r->wrong && !valid) complain(r, "a damaged formula");
+  if (!r->wrong && !(optional && formula.count == 0) && !weft_formula_valid(&formula, r->program->symbol_count)) complain(r, "a damaged formula");
   return r->wrong ? (wf_formula){0} : formula;
 }
 

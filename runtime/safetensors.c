@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/data/dataset.h"
+#include "runtime/json.h"
 #include "runtime/memory.h"
 
 // tf32 is stored as what it is in memory, f32.
@@ -123,10 +124,9 @@ static weft_status *read_header(weft_safetensors *out) {
   char *text = NULL;
   TRY(weft_allocate((size_t)length + 1, 1, &text));
   weft_status *failed = weft_file_read_at(&out->file, 8, text, (size_t)length);
-  json_error_t error;
-  json_t *header = failed ? NULL : json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-  if (!failed && !header)
-    failed = weft_fail(WEFT_BAD_INPUT, "%s: byte %lld: the header: %s", out->file.path, 8 + (long long)error.position, error.text);
+  json_t *header = NULL;
+  if (!failed) failed = weft_json_parse(text, (size_t)length, "the header", 8, &header);
+  failed = weft_context(failed, "%s", out->file.path);
   free(text);
   if (!failed) failed = parse_header(out, header, 8 + (int64_t)length);
   json_decref(header);
@@ -175,26 +175,33 @@ static const char *stored_name(wf_dtype dtype) {
   return "F32";
 }
 
+// NULL where memory runs out.
 static json_t *describe(const weft_tensor *tensor, int64_t begin) {
   json_t *shape = json_array();
-  for (int i = 0; i < tensor->rank; i++) json_array_append_new(shape, json_integer(tensor->extents[i]));
-  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", stored_name((wf_dtype)tensor->dtype), "shape", shape, "data_offsets",
-                   (json_int_t)begin, (json_int_t)begin + (json_int_t)weft_tensor_bytes(tensor));
+  bool complete = shape != NULL;
+  for (int i = 0; i < tensor->rank && complete; i++) complete = json_array_append_new(shape, json_integer(tensor->extents[i])) == 0;
+  if (complete)
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", stored_name((wf_dtype)tensor->dtype), "shape", shape, "data_offsets",
+                     (json_int_t)begin, (json_int_t)begin + (json_int_t)weft_tensor_bytes(tensor));
+  json_decref(shape);
+  return NULL;
 }
 
 // The JSON header, padded with spaces so that the tensors start at a multiple of 64 bytes.
 static weft_status *make_header(const weft_named_tensor *tensors, int count, const json_t *metadata, char **out, size_t *out_length) {
   json_t *header = json_object();
-  if (metadata) json_object_set(header, "__metadata__", (json_t *)metadata);
   int64_t at = 0;
-  bool built = header != NULL;
-  for (int i = 0; i < count && built; i++) {
-    built = !json_object_get(header, tensors[i].name) && json_object_set_new(header, tensors[i].name, describe(&tensors[i].tensor, at)) == 0;
+  bool built = header && (!metadata || json_object_set(header, "__metadata__", (json_t *)metadata) == 0);
+  const char *twice = NULL;
+  for (int i = 0; i < count && built && !twice; i++) {
+    if (json_object_get(header, tensors[i].name)) twice = tensors[i].name;
+    else built = json_object_set_new(header, tensors[i].name, describe(&tensors[i].tensor, at)) == 0;
     at += (int64_t)weft_tensor_bytes(&tensors[i].tensor);
   }
-  char *text = built ? json_dumps(header, JSON_COMPACT) : NULL;
+  char *text = built && !twice ? json_dumps(header, JSON_COMPACT) : NULL;
   json_decref(header);
-  if (!text) return weft_fail(WEFT_INTERNAL, "cannot describe the tensors: two of one name, or no memory");
+  if (twice) return weft_fail(WEFT_INTERNAL, "two tensors are named '%s'", twice);
+  if (!text) return weft_fail(WEFT_ENVIRONMENT, "out of memory");
   *out_length = (strlen(text) + 8 + 63) / 64 * 64 - 8;
   weft_status *failed = weft_allocate(*out_length + 1, 1, out);
   if (!failed) {

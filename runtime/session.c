@@ -1,12 +1,12 @@
 #include "runtime/session.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "runtime/data/dataset.h"
 #include "runtime/formula.h"
+#include "runtime/json.h"
 #include "runtime/memory.h"
 #include "runtime/session_internal.h"
 
@@ -278,7 +278,8 @@ static weft_status *add_range(weft_session *session, const json_t *field, int64_
 
 static weft_status *read_ranges(weft_session *session) {
   const char *text = session->program->metadata;
-  json_t *metadata = text ? json_loads(text, 0, NULL) : NULL;
+  json_t *metadata = NULL;
+  if (text && *text) TRY(weft_json_parse(text, strlen(text), "the program's metadata", 0, &metadata));
   const json_t *fields = json_object_get(metadata, "fields");
   int64_t classes = json_integer_value(json_object_get(metadata, "classes"));
   weft_status *failed = weft_allocate(json_array_size(fields), sizeof *session->ranges, &session->ranges);

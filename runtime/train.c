@@ -105,13 +105,23 @@ weft_status *weft_evaluate(weft_session *session, weft_dataset *test, int64_t ba
 
 // ---- checkpoints ------------------------------------------------------------------------------------------------------
 
+// Sums as text, since JSON has no NaN and --allow-nan goes on with them.
+static bool add_sums(json_t *sums, const double *values, int count) {
+  for (int i = 0; i < count; i++) {
+    char text[32];
+    snprintf(text, sizeof text, "%.17g", values[i]);
+    if (json_array_append_new(sums, json_string(text)) != 0) return false;
+  }
+  return sums != NULL;
+}
+
 static weft_status *save(training *t) {
   if (!t->options->save) return NULL;
-  json_t *sums = json_array();
-  for (int i = 0; i < t->metric_count; i++) json_array_append_new(sums, json_real(t->sums[i]));
   weft_progress progress = {.step = t->step, .epoch = t->epoch, .position = t->position, .seed = t->seed, .batch = t->batch,
-                            .user = json_pack("{s:o, s:I}", "sums", sums, "samples", (json_int_t)t->summed)};
-  weft_status *failed = weft_checkpoint_save(t->session, t->options->save, &progress);
+                            .user = json_pack("{s:[], s:I}", "sums", "samples", (json_int_t)t->summed)};
+  bool complete = add_sums(json_object_get(progress.user, "sums"), t->sums, t->metric_count);
+  weft_status *failed = complete ? weft_checkpoint_save(t->session, t->options->save, &progress)
+                                 : weft_fail(WEFT_ENVIRONMENT, "saving the checkpoint: out of memory");
   weft_progress_deinit(&progress);
   return failed;
 }
@@ -145,7 +155,10 @@ static weft_status *resume(training *t) {
   t->position = progress.position;
   t->seed = progress.seed;
   const json_t *sums = json_object_get(progress.user, "sums");
-  for (size_t i = 0; i < json_array_size(sums) && i < WEFT_METRICS; i++) t->sums[i] = json_number_value(json_array_get(sums, i));
+  for (size_t i = 0; i < json_array_size(sums) && i < WEFT_METRICS; i++) {
+    const char *text = json_string_value(json_array_get(sums, i));
+    t->sums[i] = text ? strtod(text, NULL) : 0;
+  }
   t->summed = json_integer_value(json_object_get(progress.user, "samples"));
   weft_progress_deinit(&progress);
   return failed;

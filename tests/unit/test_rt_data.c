@@ -306,7 +306,7 @@ static void test_safetensors_round_trip(void **state) {
   assert_ok(weft_dataset_read(data, 0, (int64_t[]){2}, 1, read));
   assert_true(read[0] == 5 && read[1] == 6);
   weft_dataset_destroy(data);
-  assert_fails(weft_safetensors_write(path, (weft_named_tensor[]){tensors[1], tensors[1]}, 2, NULL), WEFT_INTERNAL, "two of one name");
+  assert_fails(weft_safetensors_write(path, (weft_named_tensor[]){tensors[1], tensors[1]}, 2, NULL), WEFT_INTERNAL, "two tensors are named");
 }
 
 static void test_safetensors_damage(void **state) {

@@ -257,6 +257,13 @@ static void test_a_loss_that_is_not_finite(void **state) {
   options.save = NULL;
   assert_ok(train(session, options, &l, NULL));
   assert_true(l.event.step == 6 && isnan(l.losses[6]));
+  options.save = path;   // with sums that are NaN, in the middle of an epoch
+  options.steps = 8;
+  assert_ok(train(session, options, &l, NULL));
+  options.resume = path;
+  options.steps = 9;
+  assert_ok(train(session, options, &l, NULL));
+  assert_true(l.first == 9 && isnan(l.losses[9]));
   free(before.data);
   free(after.data);
   weft_session_destroy(session);
