@@ -26,7 +26,7 @@ typedef struct tracer {
   weft_session *session;
   const wf_plan *plan;
   const weft_binding *binding;
-  bool nan_only;         // infinities may be meant (masks); a NaN never is
+  bool nan_only;         // pass over infinities
   int buffer, step;      // what was found; -1
   int64_t element;
 } tracer;
@@ -86,6 +86,7 @@ static weft_status *describe(const tracer *t, char **out) {
   char point[200];
   point_text(t, point, sizeof point);
   double value = wf_load_element(buffer->dtype, t->binding->addresses[t->buffer], t->element);
+  if (isnan(value)) value = NAN;   // the sign of a NaN says nothing
   if (t->step < 0) return weft_format_text(out, "%s '%s'%s is %g", roles[buffer->role], name, point, value);
   const wf_plan_step *step = &t->plan->steps[t->step];
   if (step->kind != WF_STEP_LAUNCH) return weft_format_text(out, "step %d left %g in '%s'%s", t->step, value, name, point);
@@ -109,15 +110,27 @@ static weft_status *trace_once(tracer *t, int plan, const weft_named_tensor *inp
   return t->buffer >= 0 ? NULL : weft_execute(t->session, plan, binding, &t->watch);
 }
 
+static weft_status *trace(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, const char *output,
+                          bool nan_only, char **out_text, bool *out_nan) {
+  tracer t = {.watch = {.buffer = weft_watched_root(session, plan, output), .after_step = search_step}, .session = session,
+              .plan = &session->program->plans[plan], .nan_only = nan_only, .buffer = -1, .step = -1};
+  TRY(trace_once(&t, plan, inputs, input_count));
+  if (t.buffer < 0) return NULL;
+  *out_nan = isnan(wf_load_element(t.plan->buffers[t.buffer].dtype, t.binding->addresses[t.buffer], t.element));
+  return describe(&t, out_text);
+}
+
 weft_status *weft_session_trace_nonfinite(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count,
                                           const char *output, char **out_text) {
+  char *first = NULL, *nan = NULL;
+  bool is_nan = false;
   *out_text = NULL;
-  // First for NaN alone; where there is none, infinities are the finding.
-  for (int pass = 0; pass < 2; pass++) {
-    tracer t = {.watch = {.buffer = weft_watched_root(session, plan, output), .after_step = search_step}, .session = session, .plan = &session->program->plans[plan],
-                .nan_only = pass == 0, .buffer = -1, .step = -1};
-    TRY(trace_once(&t, plan, inputs, input_count));
-    if (t.buffer >= 0) return describe(&t, out_text);
-  }
-  return weft_copy_text("no value that is not finite was found", out_text);
+  TRY(trace(session, plan, inputs, input_count, output, false, &first, &is_nan));
+  if (!first) return weft_copy_text("no value that is not finite was found", out_text);
+  // An infinity may be meant (a mask); a NaN never is: where the first is an infinity, the first NaN is told too.
+  weft_status *failed = is_nan ? NULL : trace(session, plan, inputs, input_count, output, true, &nan, &is_nan);
+  if (!failed) failed = weft_format_text(out_text, "%s%s%s", first, nan ? "; the first nan: " : "", nan ? nan : "");
+  free(first);
+  free(nan);
+  return failed;
 }

@@ -1,9 +1,11 @@
 #include "runtime/train.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "runtime/checkpoint.h"
 #include "runtime/feed.h"
 #include "runtime/memory.h"
@@ -225,9 +227,10 @@ static weft_status *not_finite(training *t) {
   int count;
   TRY(read_metrics(t->session, t->step_plan, loss, &count));
   TRY(weft_session_trace_nonfinite(t->session, t->step_plan, t->feed.inputs, t->feed.count, "loss", &cause));
-  weft_status *status = weft_fail(WEFT_BAD_INPUT, "step %lld: the loss is %g; the first value that is not finite: %s%s%s", (long long)t->step + 1,
-                                  loss[0].value, cause, t->options->save ? "; the last checkpoint stays in " : "",
-                                  t->options->save ? t->options->save : "");
+  const char *kept = t->options->save && access(t->options->save, F_OK) == 0 ? t->options->save : NULL;
+  weft_status *status = weft_fail(WEFT_BAD_INPUT, "step %lld: the loss is %s; the first value that is not finite: %s%s%s", (long long)t->step + 1,
+                                  isnan(loss[0].value) ? "nan" : loss[0].value < 0 ? "-inf" : "inf", cause,
+                                  kept ? "; the last checkpoint stays in " : "", kept ? kept : "");
   free(cause);
   return status;
 }

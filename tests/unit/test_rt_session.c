@@ -171,6 +171,11 @@ static void test_a_loss_that_is_not_finite_stops_before_the_update(void **state)
   assert_ok(weft_session_trace_nonfinite(session, plan, inputs, 2, "loss", &text));
   assert_string_equal(text, "input 'x'[1, 1] is inf");
   free(text);
+  x[4] = INFINITY;   // times a weight of 0
+  w[1] = 0;
+  assert_ok(weft_session_trace_nonfinite(session, plan, inputs, 2, "loss", &text));
+  assert_string_equal(text, "input 'x'[1, 1] is inf; the first nan: kernel forward (linear.net:2) wrote nan to 'y'[1]");
+  free(text);
   x[4] = 3e38f;   // finite, but its square is not
   w[1] = 3;
   assert_ok(weft_session_trace_nonfinite(session, plan, inputs, 2, "loss", &text));
