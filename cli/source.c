@@ -6,7 +6,7 @@ static const char *set_value(cli *c, const char *setting, const char *option, co
   const char *equals = strchr(setting, '=');
   if (!equals || equals == setting) {
     wf_diagnostic *error = wf_error(c->diag, WF_NOWHERE, "%s %s: expected KEY=VALUE", option, setting);
-    wf_help(c->diag, error, "for example `%s`", option[2] == 's' ? "--set batch=8" : "--limit statements=2000000");
+    wf_help(c->diag, error, "for example `%s`", option[2] == 's' ? "--set batch=8" : "--limit statements=200000");
     return NULL;
   }
   *out_key = wf_arena_strndup(c->arena, setting, (size_t)(equals - setting));

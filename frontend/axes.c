@@ -1,11 +1,12 @@
 // Which axes a definition runs over and how far: extents come from `name: extent`, the declared type, or a read in which
-// the name is a whole index. Of several such reads the first gives the extent; the others are checked like any read.
+// the name is a whole index. Where no extent is stated, all tensors that the axis is a whole index of must have the same (read.c).
 #include "frontend/lower_internal.h"
 
 void wf_axis_push(wf_lower *lower, wf_axis_scope *scope, const char *name, const wf_dim *extent) {
   const wf_dim *axis = wf_dim_axis(lower->module->dims, name ? name : wf_arena_printf(lower->arena, "a%d", scope->axes.count), extent);
   wf_vec_push(lower->arena, &scope->axes, wf_dim_as_atom(axis));
   wf_vec_push(lower->arena, &scope->names, name);
+  wf_vec_push(lower->arena, &scope->stated, false);
 }
 
 // ---- walking reads ------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ static bool bind_reduction_axis(wf_lower *lower, reduction *r, const wf_ast_item
   if (!extent) return item->extent ? false : (no_extent(lower, item, name), false);
   if (item->extent && !wf_assume_extent(lower, extent, item->loc)) return false;
   wf_axis_push(lower, &r->scope, name, extent);
+  r->scope.stated.items[r->scope.stated.count - 1] = item->extent != NULL;
   return true;
 }
 
@@ -200,6 +201,7 @@ static bool bind_left_axis(wf_lower *lower, wf_axis_scope *scope, const wf_ast_s
   }
   if (item->extent && (!wf_assume_extent(lower, extent, item->loc) || !check_extent(lower, item, name, extent, from_type, declared))) return false;
   wf_axis_push(lower, scope, name, extent);
+  scope->stated.items[scope->stated.count - 1] = item->extent != NULL;
   return true;
 }
 

@@ -53,6 +53,7 @@ typedef struct wf_axis_scope {  // names bound by a left side or by a reduction
   struct wf_axis_scope *around; // whose axes the point lies on too: the parent, or across the call of an inlined op
   WF_VEC(const wf_atom *) axes; // named ones and those of `..`, in order
   WF_VEC(const char *) names;   // NULL for those of `..`
+  WF_VEC(bool) stated;          // by `name: extent`: such an axis may run over a part of a tensor's axis
   bool has_rest;
   const wf_atom **rest; int rest_count;
 } wf_axis_scope;

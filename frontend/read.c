@@ -97,7 +97,11 @@ static void refuted(reading *r, int axis, const char *witness, bool low) {
                            extent, low ? "negative" : "too large", witness && *witness ? " at " : "", witness && *witness ? witness : "");
   wf_val value = wf_val_tensor(r->tensor);
   wf_lower_where(lower, error, r->tensor->loc, "`%s` is %s", r->name, wf_val_text(lower, &value));
-  wf_help(lower->diag, error, "a value for outside: %s[...] else 0", r->name);
+  if (is_whole_axis(r->dims[axis]) && wf_prove(lower, wf_dim_sub(r->tensor->shape[axis], wf_dim_as_atom(r->dims[axis])->extent), NULL) == WF_PROVED)
+    wf_help(lower->diag, error, "to read only a part, state the extent where the axis is bound: %s: %s", index,
+            wf_dim_text(lower, wf_dim_as_atom(r->dims[axis])->extent));
+  else
+    wf_help(lower->diag, error, "a value for outside: %s[...] else 0", r->name);
 }
 
 // The least value of the condition over the axes: what must hold of the extents.
@@ -135,6 +139,17 @@ static void unknown(reading *r, int axis, const wf_dim *least) {
   wf_help(lower->diag, error, "or give a value for outside: %s[...] else 0", r->name);
 }
 
+// An axis whose extent nobody stated, as a whole index, runs over all of the tensor's axis.
+static bool agrees(reading *r, int axis) {
+  const wf_atom *atom = wf_dim_as_atom(r->dims[axis]);
+  if (!atom || atom->kind != WF_ATOM_AXIS) return true;
+  for (const wf_axis_scope *scope = r->lower->axes; scope; scope = scope->parent)
+    for (int i = 0; i < scope->axes.count; i++)
+      if (scope->axes.items[i] == atom)
+        return scope->stated.items[i] || wf_prove_equal(r->lower, atom->extent, r->tensor->shape[axis]) == WF_PROVED;
+  return true;
+}
+
 // True where the index is inside for sure. Without `else` anything less is an error.
 static bool check_axis(reading *r, int axis, bool *out_failed) {
   const wf_dim *low = r->dims[axis], *high = wf_dim_sub(wf_dim_offset(r->tensor->shape[axis], -1), r->dims[axis]);
@@ -142,13 +157,13 @@ static bool check_axis(reading *r, int axis, bool *out_failed) {
   wf_truth truth = wf_prove(r->lower, low, &witness);
   bool at_low = truth != WF_PROVED;
   if (truth == WF_PROVED) truth = wf_prove(r->lower, high, &witness);
-  if (truth == WF_PROVED) return true;
+  if (truth == WF_PROVED && (r->expr->b || agrees(r, axis))) return true;
   if (r->expr->b) return false;
-  // Refuted for some extents only: a fact about them can help.
+  // Refuted for some extents only: a fact about them can help. Inside, but not the whole axis: no fact does.
   const wf_dim *least = least_over_axes(r, at_low ? low : high);
   int64_t constant;
   bool always = !least || wf_dim_is_const(least, &constant) || wf_dim_range(least).high < 0;
-  if (truth == WF_REFUTED && always) refuted(r, axis, witness, at_low);
+  if (truth == WF_PROVED || (truth == WF_REFUTED && always)) refuted(r, axis, witness, at_low);
   else unknown(r, axis, least);
   *out_failed = true;
   return false;

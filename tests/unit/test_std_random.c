@@ -39,7 +39,7 @@ static void initialisers(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char body[512];
     snprintf(body, sizeof body, "net Main(x: f32[n, 4]) -> f32[n, 4] {\n    param w: f32[64, 125] = %s\n    param v: f32[64, 125] = %s\n"
-             "    out[n, c] = x[n, c] * w[0, c] * v[0, c]\n}\n", rows[i].text, rows[i].text);
+             "    out[n, c: 4] = x[n, c] * w[0, c] * v[0, c]\n}\n", rows[i].text, rows[i].text);
     program p = compile(body, "");
     environment env = environment_make(&p);
     wf_tensor *w = run_named(&env, "init", "w", 0), *v = run_named(&env, "init", "v", 0), *again = run_named(&env, "init", "w", 0);
