@@ -23,6 +23,7 @@ typedef struct wf_contraction {
 typedef struct wf_contraction_plan {
   int mr, nr;                    // register tile
   int mc, nc, kc;                // block of one task (mc, nc multiples of mr, nr), block of k
+  int m_inner;                   // so many last digits of m make a block of exactly mc; 0: blocks are cut from the flat m
   int k_inner;                   // so many last digits of k make a block of exactly kc; 0: blocks are cut from the flat k
   bool pack_ahead;               // B is packed by a launch of its own, else by each task
 } wf_contraction_plan;

@@ -24,7 +24,7 @@ typedef struct build {
   const wf_contraction_plan *plan;
   wf_binding point[4 * WF_MAX_DIGITS];
   int point_count;
-  const wf_dim *m_start, *n_start;
+  const wf_dim *m_block, *m_start, *n_start;
   wf_value *a, *b, *sums;        // buffers: A's block [mc, kc], B's panels [panel, k, nr], C's block [mc, nc] (NULL: one block of k)
   bool b_global;
   const wf_dim *batch_point[WF_MAX_DIGITS];   // digits of batch
@@ -168,6 +168,31 @@ static void copy_a_along_m(void *context, wf_block *block, const wf_dim *index, 
   store(b, block, b->a, indices, value_of(b, b->c->a));
 }
 
+typedef struct m_run { build *b; const wf_dim *values[WF_MAX_DIGITS], *outer; } m_run;
+
+// A block of m is its last digits: they are loops, and only the last one runs.
+static void copy_a_along_digit(void *context, wf_block *block, const wf_dim *index, const wf_dim *base, int lanes) {
+  m_run *run = context;
+  build *b = run->b;
+  const wf_composite *m = &b->c->m;
+  run->values[m->count - 1] = index;
+  bind_digits(b, m, run->values);
+  const wf_dim *indices[] = {wf_dim_add(wf_dim_mul(run->outer, m->digits[m->count - 1].extent), index), b->local};
+  store(b, block, b->a, indices, value_of(b, b->c->a));
+}
+
+static void pack_a_by_digits(build *b, wf_block *block, int lanes) {
+  const wf_composite *m = &b->c->m;
+  m_run run = {.b = b, .outer = number(b, 0)};
+  int from = m->count - b->plan->m_inner;
+  digits_of(b, m, from, b->m_block, run.values);
+  for (int i = from; i < m->count - 1; i++) {
+    block = open_for(b, block, WF_BIND_SERIAL, m->digits[i].axis->name, m->digits[i].extent, &run.values[i]);
+    run.outer = wf_dim_add(wf_dim_mul(run.outer, m->digits[i].extent), run.values[i]);
+  }
+  wf_draft_run(b->draft, block, m->digits[m->count - 1].extent, lanes, copy_a_along_digit, &run);
+}
+
 // Lanes of a copy along the composite: up to four vectors where every run of its last digit is a whole number of them.
 static int copy_lanes(const build *b, const wf_composite *composite) {
   int lanes = b->draft->target.vector_bytes / wf_dtype_bytes(b->c->op->accumulator);
@@ -180,7 +205,8 @@ static void pack_a(build *b, wf_block *block, const k_block *kb) {
   int lanes = b->c->a_runs ? copy_lanes(b, b->c->a_along_m ? &b->c->m : &b->c->k) : 1;
   if (b->c->a_along_m) {
     block = each_k(b, block, kb, &b->local);
-    wf_draft_run(b->draft, block, number(b, b->plan->mc), lanes, copy_a_along_m, b);
+    if (b->plan->m_inner) pack_a_by_digits(b, block, lanes);
+    else wf_draft_run(b->draft, block, number(b, b->plan->mc), lanes, copy_a_along_m, b);
     return;
   }
   const wf_dim *row;
@@ -462,10 +488,10 @@ void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contr
   for (int i = 0; i < result_count; i++) wf_draft_write(b.draft, results[i]);
   if (packed) b.b = wf_draft_buffer(b.draft, packed);
   wf_block *block = open_batch(&b, wf_kernel_section(b.draft->kernel));
-  const wf_dim *m_block, *n_block;
-  block = open_for(&b, block, WF_BIND_TASK, "mb", wf_dim_ceildiv(c->m.extent, number(&b, plan->mc)), &m_block);
+  const wf_dim *n_block;
+  block = open_for(&b, block, WF_BIND_TASK, "mb", wf_dim_ceildiv(c->m.extent, number(&b, plan->mc)), &b.m_block);
   block = open_for(&b, block, WF_BIND_TASK, "nb", wf_dim_ceildiv(c->n.extent, number(&b, plan->nc)), &n_block);
-  b.m_start = wf_dim_scale(m_block, plan->mc);
+  b.m_start = wf_dim_scale(b.m_block, plan->mc);
   b.n_start = wf_dim_scale(n_block, plan->nc);
   emit_task(&b, block);
   wf_vec_push(tile->module->arena, &tile->out, wf_draft_finish(b.draft, members, member_count));

@@ -26,6 +26,35 @@ static void split_digit(wf_module *module, wf_composite *k, int at, int64_t inne
   k->digits[at + 1].extent = wf_dim_const(module->dims, inner);
 }
 
+// Where A is copied along m, index arithmetic in the copy is what costs: blocks of m that line up with its digits turn
+// it into loops. They must be whole tiles too.
+static void choose_m(wf_module *module, wf_contraction *c, wf_contraction_plan *plan, int64_t most) {
+  int64_t total = known(c->m.extent, -1), product = 1, best = 0, best_part = 0;
+  int best_at = 0;
+  if (!c->a_along_m || total <= 0 || c->m.count < 2) return;
+  if (total <= most) {
+    plan->mc = (int)((total + plan->mr - 1) / plan->mr * plan->mr);
+    plan->m_inner = c->m.count;
+    return;
+  }
+  for (int at = c->m.count - 1; at >= 0; at--) {
+    int64_t extent = known(c->m.digits[at].extent, 0);
+    for (int64_t part = 1; part <= extent && part * product <= most; part++) {
+      if (extent % part || product * part < 60 || product * part % plan->mr || product * part <= best) continue;
+      best = product * part;
+      best_part = part;
+      best_at = at;
+    }
+    if (extent * product > most) break;
+    product *= extent;
+  }
+  if (!best) return;
+  int count = c->m.count;
+  split_digit(module, &c->m, best_at, best_part);
+  plan->mc = (int)best;
+  plan->m_inner = count - best_at;
+}
+
 // Blocks of k that line up with its digits: the last digits, and a divisor of the digit before them.
 static void choose_k(wf_module *module, wf_contraction *c, wf_contraction_plan *plan) {
   int64_t total = known(c->k.extent, -1);
@@ -78,6 +107,7 @@ wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf
   // copies along m are whole vectors in every block
   int unit = c->a_along_m && m >= 2 * rows && rows % (plan.mr * 8) == 0 ? plan.mr * 8 : plan.mr;
   plan.mc = m_known ? even_block(m, unit, rows, batch * tiles_of(n, BLOCK_COLUMNS) >= WANTED_TASKS ? 1 : 2) : rows;
+  choose_m(module, c, &plan, 2 * rows + 24);
   if (!m_known && m < rows) plan.mc = tiles_of(m, plan.mr) * plan.mr;
   int m_blocks = tiles_of(m, plan.mc);
   plan.pack_ahead = m_blocks > 1;
