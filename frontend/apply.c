@@ -73,6 +73,7 @@ static bool bind_defaults(wf_lower *lower, wf_frame *frame, const wf_callable *c
     if (!formal->otherwise) {
       wf_diagnostic *error = wf_lower_error(lower, frame->call_loc.source ? frame->call_loc : formal->loc, "`%s` needs the parameter `%s`", callable->decl->name, formal->name);
       wf_lower_where(lower, error, formal->loc, "it has no default");
+      if (callable->decl == lower->model->net) wf_help(lower->diag, error, "--set %s=VALUE gives it, or a default: %s: %s = VALUE", formal->name, formal->name, formal->type->name);
       return false;
     }
     wf_val value = wf_eval_constant(lower, formal->otherwise, "a default");

@@ -79,6 +79,8 @@ void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
   const char *text = wf_net_text_at(lexing, loc);
   if (lexing->floordiv_line == loc.line)
     wf_help(lexing->diag, error, "behind code `//` is floor division; a comment there starts with `#`");
+  else if (!*text && lexing->nesting > 0)
+    wf_help(lexing->diag, error, "a bracket is not closed");
   else if (loc.column == 1 && (!strncmp(text, "op ", 3) || !strncmp(text, "net ", 4) || !strncmp(text, "train ", 6)))
     wf_help(lexing->diag, error, "is a `}` missing before it?");
   else if (!strncmp(text, "else", 4))

@@ -309,6 +309,10 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, wf_
   wf_text text;
   wf_text_init(&text);
   wf_text_add(&text, spell(in, token, loc, found));
+  int kept = 0;
+  for (int i = 0; i < count; i++)   // `in` may stand for a name; nobody needs to hear of it
+    if (expected[i] != YYSYMBOL_T_IN || count == 1) expected[kept++] = expected[i];
+  count = kept;
   for (int i = 0; i < count; i++)
     wf_text_printf(&text, "%s%s", i == 0 ? ", expected " : i + 1 < count ? ", " : " or ", yysymbol_name(expected[i]));
   wf_diagnostic *error = wf_error(in->diag, loc, "%s", text.data);

@@ -197,11 +197,18 @@ static bool align(wf_lower *lower, wf_val *operands, int count, wf_loc loc, cons
   return true;
 }
 
-static const char *spell(wf_scalar op) { return wf_scalar_table[op].name; }
+static wf_scalar scalar_of(wf_ast_operator op);
+
+// The operation as the language writes it.
+static const char *spell(wf_scalar op) {
+  for (wf_ast_operator at = WF_OP_ADD; at <= WF_OP_NOT; at++)
+    if (scalar_of(at) == op) return wf_ast_operator_text[at];
+  return wf_scalar_table[op].name;
+}
 
 static bool check_operand_type(wf_lower *lower, wf_scalar op, wf_dtype type, wf_loc loc) {
   if (wf_scalar_has_trait(op, 'F') && !wf_dtype_is_float(type)) {
-    wf_diagnostic *error = wf_lower_error(lower, loc, "`%s` needs floats, and this is %s", op == WF_S_DIV ? "/" : spell(op), wf_dtype_name(type));
+    wf_diagnostic *error = wf_lower_error(lower, loc, "`%s` needs floats, and this is %s", spell(op), wf_dtype_name(type));
     wf_help(lower->diag, error, op == WF_S_DIV ? "cast: f32(...); `//` divides integers" : "cast: f32(...)");
     return false;
   }
