@@ -184,6 +184,7 @@ static weft_status *read_text(reading *r, int index, const char *text) {
   if (wf_dtype_is_float(input->dtype) || !*text)
     return weft_fail(WEFT_BAD_INPUT, "text fills an input of tokens, but %s takes %s", cli_input_text(r->c, r->session, input), *text ? "numbers" : "at least one");
   weft_tensor tensor = {.dtype = WEFT_U8, .rank = 2, .extents = {1, (int64_t)strlen(text)}, .data = (void *)text};
+  r->out->text = true;
   return take_array(r, index, "the text", &tensor);
 }
 

@@ -20,6 +20,7 @@ typedef struct cli_run_inputs {
   cli_samples samples;
   cli_picture pictures;         // pixels NULL: the inputs hold no picture
   int64_t picture_count;
+  bool text;                    // an input is text, byte by byte
 } cli_run_inputs;
 
 // Everything lives in the arena. plan: of the session, which must know the shapes; --data is looked at.

@@ -11,6 +11,8 @@
 
 typedef struct rated { int64_t class; double probability; } rated;
 
+enum { NEXT_SHOWN = 5 };
+
 typedef struct predictions {
   cli *c;
   const weft_metadata *metadata;
@@ -43,7 +45,8 @@ static int by_probability(const void *a, const void *b) {
 static const char *class_name(const predictions *p, int64_t class) {
   if (class >= 0 && class < p->metadata->label_count) return p->metadata->labels[class];
   if (class >= 0 && class < p->inputs->samples.class_count) return p->inputs->samples.classes[class];
-  return wf_arena_printf(p->c->arena, "class %lld", (long long)class);
+  if (p->inputs->text && class >= ' ' && class <= '~') return wf_arena_printf(p->c->arena, "next '%c'", (char)class);
+  return wf_arena_printf(p->c->arena, p->inputs->text ? "next byte %lld" : "class %lld", (long long)class);
 }
 
 static void print_json_row(const predictions *p, int64_t row, const rated *best, int shown) {
@@ -106,10 +109,17 @@ static void show_predictions(predictions *p) {
   if (p->judged > 1 && !p->c->options.json) printf("%lld of %lld right\n", (long long)p->right, (long long)p->judged);
 }
 
+// After a text, what rates each token by the next one.
+static bool rates_next(const predictions *p, const weft_tensor *tensor) {
+  return p->inputs->text && tensor->rank == 3 && !p->metadata->label_count;
+}
+
 // The first result, where the network says that it rates classes.
 static bool find_predictions(predictions *p, const cli_outputs *outputs) {
-  if (!outputs->count || (!p->metadata->label_count && !p->metadata->top)) return false;
+  if (!outputs->count) return false;
   p->output = &outputs->items[0];
+  if (rates_next(p, &p->output->tensor)) p->top = p->top ? p->top : NEXT_SHOWN;
+  else if (!p->metadata->label_count && !p->metadata->top) return false;
   const weft_tensor *tensor = &p->output->tensor;
   int rank = tensor->rank;
   if (rank < 1 || !wf_dtype_is_float((wf_dtype)tensor->dtype) || tensor->extents[rank - 1] < 2 || !weft_tensor_elements(tensor)) return false;
