@@ -121,18 +121,9 @@ static int unknown_stage(const char *name) {
   return EXIT_USAGE;
 }
 
-static int unknown_pass(const char *name) {
-  const char *names[64];
-  int count = 0;
-  for (const wf_pass *pass = wf_pass_table; pass->name && count < 64; pass++) names[count++] = pass->name;
-  const char *hint = wf_did_you_mean(name, names, count);
-  fprintf(stderr, "weft compile: no pass `%s`%s%s%s\ntry: weft opt --list-passes\n", name, hint ? "; did you mean `" : "", hint ? hint : "", hint ? "`?" : "");
-  return EXIT_USAGE;
-}
-
 static int emit(cli *c) {
   const char *name = c->options.emit;
-  if (!strncmp(name, "ir@", 3)) return wf_pass_find(name + 3) ? emit_module(c, name + 3) : unknown_pass(name + 3);
+  if (!strncmp(name, "ir@", 3)) return wf_pass_find(name + 3) ? emit_module(c, name + 3) : cli_unknown_pass("compile", name + 3);
   for (int i = 0; i < STAGE_COUNT; i++)
     if (!strcmp(name, stages[i].name)) return stages[i].emit(c);
   return unknown_stage(name);

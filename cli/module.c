@@ -102,3 +102,12 @@ bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *s
   wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = true};
   return wf_pipeline_run(module, passes, &hooks);
 }
+
+int cli_unknown_pass(const char *verb, const char *name) {
+  const char *names[64];
+  int count = 0;
+  for (const wf_pass *pass = wf_pass_table; pass->name && count < 64; pass++) names[count++] = pass->name;
+  const char *hint = wf_did_you_mean(name, names, count);
+  fprintf(stderr, "weft %s: no pass `%s`%s%s%s\ntry: weft opt --list-passes\n", verb, name, hint ? "; did you mean `" : "", hint ? hint : "", hint ? "`?" : "");
+  return EXIT_USAGE;
+}

@@ -18,6 +18,8 @@ int cli_opt(cli *c) {
     fprintf(stderr, "weft opt: which file?\nusage: weft opt FILE.net|FILE.wir [--passes LIST] [-o FILE]\n");
     return EXIT_USAGE;
   }
+  const char *after = c->options.print_after;
+  if (after && strcmp(after, "all") != 0 && !wf_pass_find(after)) return cli_unknown_pass("opt", after);
   wf_module *module = cli_load_module(c, NULL);
   if (!module) return cli_report(c);
   if (!cli_run_passes(c, module, c->options.passes ? c->options.passes : wf_default_passes, NULL)) return cli_report(c);
