@@ -160,5 +160,9 @@ void wf_lower_yield(wf_lower *lower, const wf_ast_stmt *stmt) {
       wf_lower_error(lower, stmt->loc, "`%s` is yielded twice", stmt->names.items[0].text);
       return;
     }
+  if (value->rank >= WF_MAX_RANK) {
+    wf_lower_error(lower, stmt->loc, "what is yielded has %d axes and is stacked to %d; a tensor has at most %d", value->rank, value->rank + 1, WF_MAX_RANK);
+    return;
+  }
   wf_vec_push(lower->arena, &lower->level->yields, ((wf_result){stmt->names.items[0].text, value}));
 }
