@@ -79,6 +79,10 @@ void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
   const char *text = wf_net_text_at(lexing, loc);
   if (lexing->floordiv_line == loc.line)
     wf_help(lexing->diag, error, "behind code `//` is floor division; a comment there starts with `#`");
+  else if (lexing->conditional_line == loc.line && text[0] == '{')
+    wf_help(lexing->diag, error, "an `if` behind code on its line belongs to `a if cond else b`; start a line with it, or put `;` before it");
+  else if (lexing->conditional_line == loc.line)
+    wf_help(lexing->diag, error, "write `a if cond else b`; put a condition that ends in a read into parentheses, or its `else` is the read's");
   else if (!*text && lexing->nesting > 0)
     wf_help(lexing->diag, error, "a bracket is not closed");
   else if (loc.column == 1 && (!strncmp(text, "op ", 3) || !strncmp(text, "net ", 4) || !strncmp(text, "train ", 6)))

@@ -20,6 +20,7 @@ typedef struct wf_net_lexing {
   bool has_held;                // a token waits behind RESYNC
   int held; wf_loc held_loc; const char *held_text;
   int floordiv_line;            // line of the last `//` behind code, for advice
+  int conditional_line;         // of the last `if` of an expression, for advice
   int nesting, max_nesting;     // of brackets
   bool too_deep;
 } wf_net_lexing;

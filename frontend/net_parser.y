@@ -213,6 +213,7 @@ expr: postfix
     | T_REDUCE '[' items ']' expr %prec REDUCTION { $$ = wf_make_expr(in, WF_E_REDUCE, @$, $5, NULL, NULL); $$->text = $1; $$->items = *$3; }
 callee: name opt_as { $$ = wf_make_name(in, @1, $1); $$->instance = $2; }
       | name '(' args ')' opt_as { $$ = wf_make_call(in, @$, $1, $3, $5); }
+      | T_REDUCE '(' args ')' { $$ = wf_make_call(in, @$, $1, $3, NULL); }
 opt_as: %empty { $$ = NULL; } | T_AS instance { $$ = $2; }
 instance: name { $$ = wf_make_instance(in, @$, $1, NULL); }
         | name '[' expr ']' { $$ = wf_make_instance(in, @$, $1, $3); }

@@ -84,6 +84,7 @@ static const char *const constructs[] = {
   "op labels(state: T[n], next: T[n], top: T[n]) -> T[n] { t: T[n] t[n] = state[n] * next[n] labels = top\n a, b = sort(t) return labels }",
   "optimizer sgd(p: T[..], g: T[..]; lr: op = 0.01) { state v: T[..] = 0 v' = 0.9 * v + g update v = v' update p = p - lr * v' }",
   "train N(hidden=4) { data idx(\"a\", \"b\")\n  # what is measured\n metric accuracy, top_k(5)  # two\n batch 64 epochs 5 seed 1\n optimizer sgd(lr=cosine(0.1)) }",
+  "op piped(x: T[n]) -> T[n] { return x |> max(0.5) |> min(1, 2) }",
   "op long(x: T[n]) -> T[n] { out[n] = x[n] + x[n] * (1 + 2 + 3 + 4) - x[n] + x[n] * (1 + 2 + 3 + 4) - x[n] + x[n] * (1 + 2 + 3 + 4) - x[n] + x[n] * (1 + 2 + 3 + 4) // 7 % 3 }",
   "",
 };
@@ -132,6 +133,23 @@ static void precedence(void **state) {
   }
 }
 
+// The commonest causes of a syntax error are named.
+static void advice(void **state) {
+  static const struct { const char *text, *help; } rows[] = {
+    {"op f(x: T[n]) -> T[n] { out[i] = 1 if x[i] else 0 }", "parentheses"}, {"op f(x: T[n]) -> T[n] { y = x if a { z = 1 } }", "start a line with it"},
+    {"let a = 3 // the number\nlet b = 4", "starts with `#`"}, {"op f(x: T[n]) -> T[n] { return x\nop g(x: T[n]) -> T[n] { return x }", "`}` missing"},
+    {"op f(x: T[n]) -> T[n] { return x", "not closed"}, {"op f(x: T[n]) -> T[n] { y = = x }", "`==` compares"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    parsed p = parse_text(rows[i].text);
+    assert_true(p.diag->errors >= 1);
+    bool found = false;
+    for (int k = 0; k < p.diag->list.items[0]->notes.count; k++) found = found || strstr(p.diag->list.items[0]->notes.items[k]->message, rows[i].help);
+    if (!found) fail_msg("%s: no help says %s", rows[i].text, rows[i].help);
+    wf_arena_destroy(p.arena);
+  }
+}
+
 // Depth is bounded wherever recursion could follow it; nothing here may crash.
 static void bounds_nesting(void **state) {
   static const struct { const char *head, *repeated, *tail; } rows[] = {
@@ -158,7 +176,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(formats_library), cmocka_unit_test(formats_examples), cmocka_unit_test(formats_constructs),
     cmocka_unit_test(formats_in_one_layout), cmocka_unit_test(reports_several_errors), cmocka_unit_test(precedence),
-    cmocka_unit_test(bounds_nesting),
+    cmocka_unit_test(advice), cmocka_unit_test(bounds_nesting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
