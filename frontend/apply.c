@@ -269,7 +269,7 @@ static wf_val run_body(wf_lower *lower, const wf_callable *callable, wf_val *arg
   for (int i = 0; i < callable->bound.count; i++)
     wf_scope_set(lower, frame->scope, callable->bound.items[i].name, callable->bound.items[i].value, callable->bound.items[i].value.loc);
   if (!fit_arguments(lower, callable, args) || !bind_expected(lower, decl) || !bind_defaults(lower, frame, callable, false)) return wf_none();
-  wf_check_where(lower, decl, false);
+  wf_check_where(lower, decl);
   if (lower->diag->errors > errors) return wf_none();
   declare_results(lower, decl);
   wf_run_block(lower, &decl->body);
@@ -417,47 +417,74 @@ static bool check_tensor_argument(wf_lower *lower, const bound_call *call, int i
   return false;
 }
 
-static wf_val call_decl(wf_lower *lower, const wf_callable *callee, const wf_ast_expr *expr, const wf_val *piped) {
+static bool bind_piped(wf_lower *lower, bound_call *call, const wf_ast_expr *expr, const wf_val *piped) {
+  const wf_ast_decl *decl = call->callable->decl;
+  if (!decl->arguments.count) return wf_lower_error(lower, expr->loc, "`%s` takes no tensor, and one is piped into it", decl->name), false;
+  wf_val value = wf_resolve(lower, piped, expr->loc);
+  call->tensors[0] = wf_force_val(lower, &value, decl->arguments.items[0].name, piped->loc);
+  call->given[0] = true;
+  return call->tensors[0].kind != WF_VAL_NONE;
+}
+
+static bool bind_call(wf_lower *lower, bound_call *call, const wf_callable *callee, const wf_ast_expr *expr, const wf_val *piped) {
   const wf_ast_decl *decl = callee->decl;
-  bound_call call = {.callable = wf_make_callable_val(lower, decl), .tensors = WF_NEW_ARRAY(lower->arena, wf_val, decl->arguments.count),
-                     .given = WF_NEW_ARRAY(lower->arena, bool, decl->arguments.count)};
-  for (int i = 0; i < callee->bound.count; i++) wf_vec_push(lower->arena, &call.callable->bound, callee->bound.items[i]);
-  int position = 0, given = 0;
-  if (piped) {
-    if (!decl->arguments.count) return wf_lower_error(lower, expr->loc, "`%s` takes no tensor, and one is piped into it", decl->name), wf_none();
-    wf_val value = wf_resolve(lower, piped, expr->loc);
-    call.tensors[0] = wf_force_val(lower, &value, decl->arguments.items[0].name, piped->loc);
-    if (call.tensors[0].kind == WF_VAL_NONE) return wf_none();
-    call.given[0] = true;
-    position = 1;
-  }
+  *call = (bound_call){wf_make_callable_val(lower, decl), WF_NEW_ARRAY(lower->arena, wf_val, decl->arguments.count),
+                       WF_NEW_ARRAY(lower->arena, bool, decl->arguments.count)};
+  for (int i = 0; i < callee->bound.count; i++) wf_vec_push(lower->arena, &call->callable->bound, callee->bound.items[i]);
+  int position = piped != NULL;
+  if (piped && !bind_piped(lower, call, expr, piped)) return false;
   for (int i = 0; i < expr->args.count; i++) {
-    if (!bind_argument(lower, &call, &expr->args.items[i], position)) return wf_none();
+    if (!bind_argument(lower, call, &expr->args.items[i], position)) return false;
     if (!expr->args.items[i].name) position++;
   }
-  for (int i = 0; i < decl->arguments.count; i++) given += call.given[i];
-  if (given == 0 && (decl->arguments.count || decl->kind == WF_D_OP)) return (wf_val){.kind = WF_VAL_CALLABLE, .callable = call.callable, .loc = expr->loc};
+  return true;
+}
+
+// No tensor is given: the op itself with these compile-time arguments (a schedule, an initialiser, a loss).
+static bool is_partial(const bound_call *call) {
+  const wf_ast_decl *decl = call->callable->decl;
+  for (int i = 0; i < decl->arguments.count; i++)
+    if (call->given[i]) return false;
+  return decl->arguments.count || decl->kind == WF_D_OP;
+}
+
+static bool check_tensors(wf_lower *lower, const bound_call *call, const wf_ast_expr *expr) {
+  const wf_ast_decl *decl = call->callable->decl;
   for (int i = 0; i < decl->arguments.count; i++) {
-    if (!call.given[i]) {
-      wf_diagnostic *error = wf_lower_error(lower, expr->loc, "`%s` needs the tensor `%s`", decl->name, decl->arguments.items[i].name);
-      wf_lower_where(lower, error, decl->arguments.items[i].loc, "it is declared here");
-      return wf_none();
+    if (call->given[i]) {
+      if (!check_tensor_argument(lower, call, i)) return false;
+      continue;
     }
-    if (!check_tensor_argument(lower, &call, i)) return wf_none();
+    wf_diagnostic *error = wf_lower_error(lower, expr->loc, "`%s` needs the tensor `%s`", decl->name, decl->arguments.items[i].name);
+    wf_lower_where(lower, error, decl->arguments.items[i].loc, "it is declared here");
+    return false;
   }
-  wf_ast_instance instance = {0};
-  if (decl->kind == WF_D_OPTIMIZER) return wf_lower_error(lower, expr->loc, "an optimizer is named in the train block, not called"), wf_none();
-  if (lower->definition && (decl->kind == WF_D_NET || !all_scalars(call.tensors, decl->arguments.count))) {
+  return true;
+}
+
+// Optimizers are not called, whole tensors not in index definitions, and only nets have instances.
+static bool check_call(wf_lower *lower, const bound_call *call, const wf_ast_expr *expr) {
+  const wf_ast_decl *decl = call->callable->decl;
+  if (decl->kind == WF_D_OPTIMIZER) return wf_lower_error(lower, expr->loc, "an optimizer is named in the train block, not called"), false;
+  if (lower->definition && (decl->kind == WF_D_NET || !all_scalars(call->tensors, decl->arguments.count))) {
     wf_diagnostic *error = wf_lower_error(lower, expr->loc, "`%s` works on whole tensors and cannot be called inside an index definition", decl->name);
     wf_help(lower->diag, error, "call it before and give the result a name: y = %s(...)", decl->name);
-    return wf_none();
+    return false;
   }
+  if (decl->kind == WF_D_NET || !expr->instance) return true;
+  wf_diagnostic *error = wf_lower_error(lower, expr->instance->loc, "`%s` is an op: it has no parameters for `as` to name", decl->name);
+  wf_lower_where(lower, error, decl->name_loc, "`%s` is defined here", decl->name);
+  return false;
+}
+
+static wf_val call_decl(wf_lower *lower, const wf_callable *callee, const wf_ast_expr *expr, const wf_val *piped) {
+  const wf_ast_decl *decl = callee->decl;
+  bound_call call;
+  wf_ast_instance instance = {0};
+  if (!bind_call(lower, &call, callee, expr, piped)) return wf_none();
+  if (is_partial(&call)) return (wf_val){.kind = WF_VAL_CALLABLE, .callable = call.callable, .loc = expr->loc};
+  if (!check_tensors(lower, &call, expr) || !check_call(lower, &call, expr)) return wf_none();
   if (decl->kind == WF_D_NET && !name_instance(lower, decl, expr->instance, expr->loc, &instance)) return wf_none();
-  if (decl->kind != WF_D_NET && expr->instance) {
-    wf_diagnostic *error = wf_lower_error(lower, expr->instance->loc, "`%s` is an op: it has no parameters for `as` to name", decl->name);
-    wf_lower_where(lower, error, decl->name_loc, "`%s` is defined here", decl->name);
-    return wf_none();
-  }
   wf_val result = wf_apply(lower, call.callable, call.tensors, decl->arguments.count, &instance, expr->loc);
   result.loc = expr->loc;
   return result;

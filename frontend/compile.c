@@ -105,7 +105,7 @@ bool wf_lower_declare_inputs(wf_lower *lower, const wf_callable *callable, wf_va
   bool good = true;
   for (int i = 0; i < callable->decl->arguments.count; i++) good = declare_input(lower, &callable->decl->arguments.items[i], out_args) && good;
   lower->binding_symbols = false;
-  if (good) wf_check_where(lower, callable->decl, true);
+  if (good) wf_check_where(lower, callable->decl);
   lower->frame = NULL;
   return good && lower->diag->errors == errors;
 }

@@ -193,7 +193,7 @@ bool wf_unify_shape(wf_lower *lower, const wf_ast_type *type, const char *what, 
 bool wf_bind_type(wf_lower *lower, const wf_ast_type *type, const char *what, wf_dtype actual, wf_loc where);
 bool wf_type_shape(wf_lower *lower, const wf_ast_type *type, wf_dtype *out_type, wf_dim_list *out_shape, bool quiet);   // all names known
 bool wf_assume_extent(wf_lower *lower, const wf_dim *extent, wf_loc loc);
-void wf_check_where(wf_lower *lower, const wf_ast_decl *decl, bool assume);
+void wf_check_where(wf_lower *lower, const wf_ast_decl *decl);
 
 // apply.c
 wf_val wf_apply_call(wf_lower *lower, const wf_ast_expr *call, const wf_val *piped);

@@ -341,6 +341,6 @@ static void check_fact(wf_lower *lower, const wf_ast_decl *decl, const wf_ast_ex
   if (!divides_symbol(lower, expr)) tighten(lower, fact, zero);
 }
 
-void wf_check_where(wf_lower *lower, const wf_ast_decl *decl, bool assume) {
+void wf_check_where(wf_lower *lower, const wf_ast_decl *decl) {
   for (int i = 0; i < decl->where.count; i++) check_fact(lower, decl, decl->where.items[i]);
 }
