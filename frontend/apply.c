@@ -20,7 +20,8 @@ static bool fits_parameter(const char *type, wf_val *value) {
   if (!strcmp(type, "int")) return wf_is_dimlike(value) || (value->kind == WF_VAL_SCALAR && value->soft);
   if (!strcmp(type, "float")) {
     if (value->kind == WF_VAL_INT) *value = wf_float_val((double)value->integer, value->loc);
-    return value->kind == WF_VAL_FLOAT || value->kind == WF_VAL_DIM || value->kind == WF_VAL_CALLABLE || value->kind == WF_VAL_TENSOR ||
+    return value->kind == WF_VAL_FLOAT || value->kind == WF_VAL_DIM || value->kind == WF_VAL_TENSOR ||
+           (value->kind == WF_VAL_CALLABLE && value->callable->decl->arguments.count == 0) ||
            (value->kind == WF_VAL_SCALAR && value->soft);
   }
   if (!strcmp(type, "bool")) return value->kind == WF_VAL_BOOL;
@@ -61,7 +62,7 @@ bool wf_bind_parameter(wf_lower *lower, wf_callable *callable, const wf_ast_form
     return false;
   }
   value.loc = loc;
-  wf_callable_bind(lower, callable, formal->name, value);
+  wf_set_bound(lower, callable, formal->name, value);
   return true;
 }
 

@@ -322,6 +322,12 @@ wf_callable *wf_lower_callable_named(wf_lower *lower, const char *name, wf_loc l
 }
 
 void wf_callable_bind(wf_lower *lower, wf_callable *callable, const char *name, wf_val value) {
+  const wf_ast_formal *formal = wf_find_formal(&callable->decl->parameters, name);
+  if (formal) wf_bind_parameter(lower, callable, formal, &value, value.loc);
+  else wf_set_bound(lower, callable, name, value);
+}
+
+void wf_set_bound(wf_lower *lower, wf_callable *callable, const char *name, wf_val value) {
   for (int i = 0; i < callable->bound.count; i++)
     if (!strcmp(callable->bound.items[i].name, name)) {
       callable->bound.items[i].value = value;

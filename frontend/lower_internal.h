@@ -201,6 +201,7 @@ wf_val wf_apply(wf_lower *lower, const wf_callable *callable, const wf_val *args
 wf_callable *wf_make_callable_val(wf_lower *lower, const wf_ast_decl *decl);
 bool wf_bind_known_defaults(wf_lower *lower, const wf_callable *callable);   // those that need no dim of an argument
 bool wf_names_known(wf_lower *lower, const wf_ast_expr *expr);   // in shapes.c
+void wf_set_bound(wf_lower *lower, wf_callable *callable, const char *name, wf_val value);   // the type is checked already
 bool wf_bind_parameter(wf_lower *lower, wf_callable *callable, const wf_ast_formal *formal, const wf_val *value, wf_loc loc);
 extern const char wf_apply_several[];   // text of the LIST in which several results come
 wf_ast_decl *wf_find_decl(wf_lower *lower, const char *name);
