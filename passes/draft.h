@@ -5,8 +5,9 @@
 #include "ir/kir.h"
 #include "passes/passes.h"
 
-typedef struct wf_tile_target {
+typedef struct wf_tile_target {  // a row of codegen/atoms.def
   int vector_bytes, registers;   // of the machine's widest vectors
+  int rows, vectors;             // register tile of a contraction
 } wf_tile_target;
 
 // How reads of a function's value look inside the kernel: a buffer from which the first `dropped` axes are gone

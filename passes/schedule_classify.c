@@ -178,7 +178,7 @@ static double padded(double extent, int tile) {
 
 // In units of one vector operation.
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target) {
-  int lanes = target.vector_bytes / 4, mr = target.registers >= 32 ? 14 : 6, nr = 2 * lanes;
+  int lanes = target.vector_bytes / 4, mr = target.rows, nr = target.vectors * lanes;
   double m = extent_of(&c->m), n = extent_of(&c->n), k = extent_of(&c->k), batch = extent_of(&c->batch);
   double compute = padded(m, m < mr ? (int)m : mr) * padded(n, nr) * k / (2.0 * lanes);
   double copy_a = m * k * (c->a_runs ? (c->a_guarded ? 5.0 : 2.0) / lanes : 2.5) * (double)(int64_t)((n + 511) / 512);

@@ -98,8 +98,8 @@ wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf
   int lanes = target.vector_bytes / wf_dtype_bytes(c->op->accumulator);
   double m = wf_draft_estimate(c->m.extent), n = wf_draft_estimate(c->n.extent);
   double batch = c->batch.count ? wf_draft_estimate(c->batch.extent) : 1;
-  plan.nr = n <= lanes ? lanes : 2 * lanes;
-  plan.mr = target.registers >= 32 ? 14 : 6;
+  plan.nr = n <= lanes ? lanes : target.vectors * lanes;
+  plan.mr = target.rows;
   if (known(c->m.extent, 1 << 30) < plan.mr) plan.mr = (int)known(c->m.extent, plan.mr);
   choose_k(module, c, &plan);
   bool m_known = known(c->m.extent, -1) > 0, n_known = known(c->n.extent, -1) > 0;

@@ -2,27 +2,36 @@
 // and UPDATE only; the regions of loops are tiled the same way.
 #include "passes/tile.h"
 
+// The first row that this processor has.
+static wf_tile_target native_target(void) {
+#if defined(__x86_64__)
+#define WF_ATOM(name, bytes, registers, rows, vectors, test) \
+  if (test) return (wf_tile_target){bytes, registers, rows, vectors};
+#include "codegen/atoms.def"
+#endif
+  return (wf_tile_target){16, 16, 6, 2};
+}
+
 bool wf_tile_target_from(wf_module *module, const char *name, wf_tile_target *out_target) {
   static const struct { const char *name; wf_tile_target target; } known[] = {
-      {"x86-64-v4", {64, 32}}, {"x86-64-v3", {32, 16}}, {"x86-64-v2", {16, 16}}};
+#define WF_ATOM(name, bytes, registers, rows, vectors, test) {name, {bytes, registers, rows, vectors}},
+#include "codegen/atoms.def"
+  };
+  const char *names[sizeof known / sizeof *known + 1] = {"native"};
   if (strcmp(name, "native") == 0) {
-#if defined(__x86_64__)
-    int level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? 0
-                : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")       ? 1
-                                                                                        : 2;
-#else
-    int level = 2;
-#endif
-    *out_target = known[level].target;
+    *out_target = native_target();
     return true;
   }
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    names[i + 1] = known[i].name;
     if (strcmp(name, known[i].name) != 0) continue;
     *out_target = known[i].target;
     return true;
   }
   wf_diagnostic *error = wf_error(module->diag, WF_NOWHERE, "tile: unknown target '%s'", name);
-  wf_help(module->diag, error, "targets are native, x86-64-v2, x86-64-v3 and x86-64-v4");
+  const char *meant = wf_did_you_mean(name, names, (int)(sizeof names / sizeof *names));
+  if (meant) wf_help(module->diag, error, "did you mean '%s'?", meant);
+  else wf_help(module->diag, error, "targets are native, x86-64-v2, x86-64-v3 and x86-64-v4");
   return false;
 }
 
