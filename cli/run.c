@@ -1,7 +1,5 @@
 // weft run: a network's results on inputs, by compiled code or (--device ref) by the reference evaluator.
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "cli/program.h"
 #include "cli/run_ref.h"
 #include "cli/run_results.h"
@@ -24,25 +22,10 @@ static int parameter_count(const running *r) {
   return count;
 }
 
-// The reader wants a file: a nameless one in memory.
-static weft_status *load_bundled(running *r) {
-  const weft_part *weights = r->program->weights;
-  int memory = memfd_create("weights", MFD_CLOEXEC);
-  weft_status *failed = NULL;
-  for (size_t at = 0; memory >= 0 && at < weights->size;) {
-    ssize_t written = write(memory, (const char *)weights->data + at, weights->size - at);
-    if (written <= 0) break;
-    at += (size_t)written;
-  }
-  if (memory < 0 || lseek(memory, 0, SEEK_END) != (off_t)weights->size) failed = weft_fail(WEFT_ENVIRONMENT, "no memory for the weights of %s", r->c->options.file);
-  else failed = weft_context(weft_weights_load(r->program->session, wf_arena_printf(r->c->arena, "/proc/self/fd/%d", memory)), "%s", r->c->options.file);
-  if (memory >= 0) close(memory);
-  return failed;
-}
-
 static weft_status *load_weights(running *r) {
   if (r->c->options.weights) return weft_weights_load(r->program->session, r->c->options.weights);
-  return r->program->weights ? load_bundled(r) : NULL;
+  const weft_part *bundled = r->program->weights;
+  return bundled ? weft_weights_load_memory(r->program->session, r->c->options.file, bundled->data, bundled->size) : NULL;
 }
 
 // ---- running ----------------------------------------------------------------------------------------------------------------
