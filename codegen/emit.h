@@ -47,6 +47,8 @@ typedef struct wf_emit {
   int depth;
   const wf_atom *lane_axis;     // of the enclosing vector loop, NULL outside
   int lanes;                    // 0 outside a vector loop
+  int lane_first;               // of the window of lanes that is emitted; 0 where all are emitted at once
+  bool windowed;
   wf_llvm mask;                 // <lanes x i1> of the enclosing ifs, NULL: all lanes
   wf_pointer_map buffers;       // wf_value -> wf_emit_buffer
   wf_pointer_map proofs;        // wf_dim -> truth that it is >= 0, as 1 + (proved)
@@ -84,7 +86,7 @@ wf_llvm wf_intrinsic_like2(wf_emit *e, const char *name, wf_llvm a, wf_llvm b);
 wf_llvm wf_multiply_add(wf_emit *e, wf_llvm a, wf_llvm b, wf_llvm c);   // fused where the target has it
 wf_llvm wf_extract(wf_emit *e, wf_llvm vector, int lane);
 wf_llvm wf_insert(wf_emit *e, wf_llvm vector, wf_llvm scalar, int lane);
-wf_llvm wf_lane_numbers(wf_emit *e, LLVMTypeRef element, int lanes, int64_t step);
+wf_llvm wf_lane_numbers(wf_emit *e, LLVMTypeRef element, int lanes, int64_t first);   // first, first + 1, ...
 wf_llvm wf_shuffle(wf_emit *e, wf_llvm vector, const int *lanes, int count);
 wf_llvm wf_and_masks(wf_emit *e, wf_llvm a_or_null, wf_llvm b_or_null);
 wf_llvm wf_alloca(wf_emit *e, LLVMTypeRef type, const char *name);   // in the entry block
@@ -96,6 +98,8 @@ bool wf_proved_nonnegative(wf_emit *e, const wf_dim *dim);
 const wf_dim *wf_specialise(wf_emit *e, const wf_dim *dim);     // unrolled axes replaced by their constants
 wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim);             // scalar, or a vector where it mentions the lane axis
 wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_dim *offset);   // offset: no lane axis
+// rest + coefficient * the first lane emitted
+const wf_dim *wf_lane_rest(wf_emit *e, const wf_dim *coefficient, const wf_dim *rest);
 wf_llvm wf_emit_nonnegative(wf_emit *e, const wf_dim *dim);     // i1, or a mask where it mentions the lane axis
 
 // emit_convert.c: between storage and computing types.

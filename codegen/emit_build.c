@@ -155,9 +155,9 @@ wf_llvm wf_insert(wf_emit *e, wf_llvm vector, wf_llvm scalar, int lane) {
   return LLVMBuildInsertElement(e->builder, vector, scalar, wf_i32(e, lane), "");
 }
 
-wf_llvm wf_lane_numbers(wf_emit *e, LLVMTypeRef element, int lanes, int64_t step) {
+wf_llvm wf_lane_numbers(wf_emit *e, LLVMTypeRef element, int lanes, int64_t first) {
   wf_llvm *all = WF_NEW_ARRAY(e->arena, wf_llvm, lanes);
-  for (int i = 0; i < lanes; i++) all[i] = LLVMConstInt(element, (uint64_t)(i * step), 1);
+  for (int i = 0; i < lanes; i++) all[i] = LLVMConstInt(element, (uint64_t)(first + i), 1);
   return LLVMConstVector(all, (unsigned)lanes);
 }
 

@@ -127,7 +127,7 @@ static wf_llvm emit_atom(wf_emit *e, const wf_atom *atom) {
   switch (state->kind) {
     case WF_AXIS_VALUE: return state->value;
     case WF_AXIS_CONSTANT: return wf_i64(e, state->constant);
-    case WF_AXIS_LANE: return wf_lane_numbers(e, e->i64, e->lanes, 1);
+    case WF_AXIS_LANE: return wf_lane_numbers(e, e->i64, e->lanes, e->lane_first);
     case WF_AXIS_UNBOUND: break;
   }
   if (!e->failed) wf_error(e->module->diag, e->kernel->loc, "kernel %s reads axis %s outside its loop", e->kernel->name, atom->name);
@@ -154,7 +154,7 @@ static wf_llvm emit_term(wf_emit *e, const wf_term *term) {
 wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim) {
   const wf_dim *coefficient, *rest;
   if (e->lane_axis && dim->term_count > 1 && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && coefficient->term_count) {
-    wf_llvm lanes = wf_lane_numbers(e, e->i64, e->lanes, 1), scale = wf_emit_dim(e, coefficient);
+    wf_llvm lanes = wf_lane_numbers(e, e->i64, e->lanes, e->lane_first), scale = wf_emit_dim(e, coefficient);
     if (!wf_dim_equals_const(coefficient, 1)) lanes = wf_mul_nsw(e, lanes, scale);
     return wf_add_nsw(e, wf_splat(e, wf_emit_dim(e, rest), e->lanes), lanes);
   }
@@ -185,13 +185,17 @@ wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_
   return pointer;
 }
 
+const wf_dim *wf_lane_rest(wf_emit *e, const wf_dim *coefficient, const wf_dim *rest) {
+  return e->lane_first ? wf_dim_add(rest, wf_dim_scale(coefficient, e->lane_first)) : rest;
+}
+
 // lane >= -rest, or lane <= rest, in 32 bits: the scalar is clamped to what lane numbers can tell apart.
 static wf_llvm emit_lane_bound(wf_emit *e, const wf_dim *rest, bool rising) {
   wf_llvm bound = wf_emit_dim(e, rising ? wf_dim_scale(rest, -1) : rest);
   bound = wf_intrinsic_like2(e, "llvm.smax", bound, wf_i64(e, -1));
   bound = wf_intrinsic_like2(e, "llvm.smin", bound, wf_i64(e, e->lanes));
   bound = wf_splat(e, wf_convert(e, LLVMTrunc, bound, e->i32), e->lanes);
-  return wf_icmp(e, rising ? LLVMIntSGE : LLVMIntSLE, wf_lane_numbers(e, e->i32, e->lanes, 1), bound);
+  return wf_icmp(e, rising ? LLVMIntSGE : LLVMIntSLE, wf_lane_numbers(e, e->i32, e->lanes, 0), bound);
 }
 
 wf_llvm wf_emit_nonnegative(wf_emit *e, const wf_dim *dim) {
@@ -199,7 +203,7 @@ wf_llvm wf_emit_nonnegative(wf_emit *e, const wf_dim *dim) {
   int64_t step;
   if (e->lane_axis && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && wf_dim_is_const(coefficient, &step) &&
       (step == 1 || step == -1))
-    return emit_lane_bound(e, rest, step == 1);
+    return emit_lane_bound(e, wf_lane_rest(e, coefficient, rest), step == 1);
   wf_llvm value = wf_emit_dim(e, dim);
   wf_interval range = wf_dim_range(dim);
   if (wf_lanes_of(value) && range.low >= INT32_MIN && range.high <= INT32_MAX) value = wf_convert(e, LLVMTrunc, value, e->i32);

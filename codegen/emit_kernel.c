@@ -89,6 +89,69 @@ static void emit_for(wf_emit *e, const wf_stmt *s) {
   else emit_serial(e, s);
 }
 
+// ---- windows ----------------------------------------------------------------------------------------------------------
+// A statement under a mask that is wider than a register is emitted in windows of lanes. LLVM 22 goes wrong where it splits masked
+// moves itself: a half whose mask it finds to be false becomes a load without a mask.
+typedef struct lane_use { wf_emit *e; bool varies, guarded; int bytes; } lane_use;
+
+static void look_at_node(void *context, const wf_expr *node) {
+  lane_use *use = context;
+  if (node->op == WF_S_INDEX) use->varies |= wf_dim_mentions(node->dim, use->e->lane_axis);
+  if (node->op != WF_S_READ) return;
+  int bytes = wf_dtype_bytes(node->operand->dtype);
+  use->guarded |= node->has_default;
+  if (bytes > use->bytes) use->bytes = bytes;
+}
+
+static void look_at_store(lane_use *use, const wf_stmt *s) {
+  int bytes = wf_dtype_bytes(s->buffer->dtype);
+  if (bytes > use->bytes) use->bytes = bytes;
+  for (int i = 0; i < s->buffer->rank; i++) wf_expr_walk(s->indices[i], look_at_node, use);
+  wf_expr_walk(s->value, look_at_node, use);
+}
+
+static void look_at_block(lane_use *use, const wf_block *block) {
+  for (int i = 0; i < block->list.count; i++) {
+    const wf_stmt *s = block->list.items[i];
+    if (s->kind == WF_STMT_STORE) look_at_store(use, s);
+    if (s->kind == WF_STMT_IF) wf_expr_walk(s->condition, look_at_node, use);
+    if (s->kind == WF_STMT_IF || s->kind == WF_STMT_FOR) look_at_block(use, &s->body);
+  }
+}
+
+// Lanes of one window: all of them where nothing is masked or masked moves are not used.
+static int window_of(wf_emit *e, const wf_stmt *s) {
+  lane_use use = {.e = e, .bytes = 4};
+  if (!e->lane_axis || e->windowed || !e->target->has_masked_moves) return e->lanes;
+  if (s->kind == WF_STMT_IF) {
+    wf_expr_walk(s->condition, look_at_node, &use);
+    bool masked = use.varies;
+    look_at_block(&use, &s->body);
+    use.guarded |= masked;
+  } else {
+    look_at_store(&use, s);
+  }
+  int lanes = e->target->vector_bytes / use.bytes;
+  return use.varies && use.guarded && e->lanes > lanes ? lanes : e->lanes;
+}
+
+// Windows of nearly equal size, none of one lane.
+static void emit_in_windows(wf_emit *e, const wf_stmt *s, void (*emit)(wf_emit *, const wf_stmt *)) {
+  int all = e->lanes, window = window_of(e, s);
+  if (window >= all) { emit(e, s); return; }
+  int count = (all + window - 1) / window;
+  e->windowed = true;
+  for (int i = 0; i < count; i++) {
+    e->lane_first = i * all / count;
+    e->lanes = (i + 1) * all / count - e->lane_first;
+    e->generation++;
+    emit(e, s);
+  }
+  e->windowed = false;
+  e->lane_first = 0;
+  e->lanes = all;
+}
+
 // ---- ifs and allocs ---------------------------------------------------------------------------------------------------
 static void emit_masked(wf_emit *e, const wf_stmt *s, wf_llvm condition) {
   wf_llvm outer = e->mask;
@@ -157,11 +220,11 @@ static void emit_stmt(wf_emit *e, const wf_stmt *s) {
   e->statements++;
   switch (s->kind) {
     case WF_STMT_FOR: emit_for(e, s); return;
-    case WF_STMT_IF: emit_if(e, s); return;
+    case WF_STMT_IF: emit_in_windows(e, s, emit_if); return;
     case WF_STMT_ALLOC: emit_alloc(e, s); return;
     case WF_STMT_STORE:
       e->generation++;
-      wf_emit_store(e, s);
+      emit_in_windows(e, s, wf_emit_store);
       return;
   }
 }

@@ -78,6 +78,7 @@ static wf_llvm step_pointer(wf_emit *e, LLVMTypeRef raw, wf_llvm pointer, wf_llv
 static void place_linear(wf_emit *e, access *a, wf_llvm base, const wf_dim *coefficient, const wf_dim *rest) {
   int64_t step;
   bool constant = wf_dim_is_const(coefficient, &step);
+  rest = wf_lane_rest(e, coefficient, rest);
   a->kind = !constant ? ACCESS_STRIDED : step == 0 ? ACCESS_ONE : step == 1 ? ACCESS_ROW : step == -1 ? ACCESS_REVERSED : ACCESS_STRIDED;
   if (a->kind == ACCESS_REVERSED) rest = wf_dim_offset(rest, 1 - e->lanes);
   if (a->kind == ACCESS_STRIDED) a->stride = wf_emit_dim(e, coefficient);
