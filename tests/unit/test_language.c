@@ -1,5 +1,5 @@
 // The examples of docs/language.md: each indented block that starts with `// run: NUMBERS` is compiled and run, and its first
-// result must be those numbers.
+// result must be those numbers; one that starts with `// check:` is compiled.
 #include <stdlib.h>
 #include "lower_support.h"
 
@@ -21,14 +21,19 @@ static int read_numbers(const char *text, double *out) {
   return count;
 }
 
+static char starts_example(const char *line) {
+  return !strncmp(line, "// run:", 7) ? 'r' : !strncmp(line, "// check:", 9) ? 'c' : 0;
+}
+
 // Reads the block whose first line is at *at; moves behind it.
 static void read_example(const char **at, int *line, example *out) {
   size_t indent = indentation(*at);
+  bool runs = starts_example(*at + indent) == 'r';
   *out = (example){.line = *line};
-  out->count = read_numbers(*at + indent + strlen("// run:"), out->expected);
+  out->count = runs ? read_numbers(*at + indent + strlen("// run:"), out->expected) : -1;
   wf_text_init(&out->text);
   for (bool first = true; **at && (**at == '\n' || indentation(*at) >= indent); first = false) {
-    if (!first && !strncmp(*at + indentation(*at), "// run:", 7)) return;
+    if (!first && starts_example(*at + indentation(*at))) return;
     size_t length = strcspn(*at, "\n");
     if (**at != '\n') wf_text_add_n(&out->text, *at + indent, length - indent);
     wf_text_add(&out->text, "\n");
@@ -44,11 +49,12 @@ static void examples_run(void **state) {
   int found = 0, line = 1;
   for (const char *at = page->text; *at;) {
     size_t indent = indentation(at), length = strcspn(at, "\n");
-    if (indent >= 4 && !strncmp(at + indent, "// run:", 7)) {
+    if (indent >= 4 && starts_example(at + indent)) {
       example e;
       read_example(&at, &line, &e);
       print_message("docs/language.md:%d\n", e.line);
-      check_row(e.text.data, e.expected, e.count, (symbol_values){0});
+      if (e.count >= 0) check_row(e.text.data, e.expected, e.count, (symbol_values){0});
+      else wf_arena_destroy(compile(e.text.data).arena);
       wf_text_deinit(&e.text);
       found++;
       continue;
@@ -56,7 +62,7 @@ static void examples_run(void **state) {
     at += length + (at[length] == '\n');
     line++;
   }
-  assert_true(found >= 14);
+  assert_true(found >= 17);
   wf_arena_destroy(arena);
 }
 
