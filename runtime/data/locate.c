@@ -84,7 +84,7 @@ static weft_status *not_found(const search *search, const char *places) {
   const char *advice = "put it there, or name its folder with --data DIR or WEFT_DATA";
   for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
     if (strstr(search->name, advices[i].part)) advice = advices[i].advice;
-  return weft_fail(WEFT_ENVIRONMENT, "data '%s' was not found; looked in %s; %s", search->name, places, advice);
+  return weft_fail(WEFT_ENVIRONMENT, "'%s' was not found; looked in %s; %s", search->name, places, advice);
 }
 
 weft_status *weft_data_locate(const weft_data_paths *paths, const char *name, char **out) {

@@ -380,7 +380,7 @@ static void test_training_from_metadata(void **state) {
   assert_ok(weft_train_program(session, &options, &result));
   assert_true(result.steps == 18 && result.test_count == 0);
   options.net_folder = NULL;
-  assert_fails(weft_train_program(session, &options, &result), WEFT_ENVIRONMENT, "data: data 'x.npy' was not found");
+  assert_fails(weft_train_program(session, &options, &result), WEFT_ENVIRONMENT, "data: 'x.npy' was not found");
   weft_metadata metadata;
   assert_ok(weft_metadata_parse(program.metadata, &metadata));
   assert_true(metadata.label_count == 2 && metadata.top == 2 && metadata.seed == 5 && metadata.data.arg_count == 2 && !metadata.has_test);
