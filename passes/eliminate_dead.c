@@ -81,7 +81,7 @@ static void sweep_function(dce *d, wf_function *function) {
     function->ops.items[--kept] = op;
   }
   function->ops.count -= kept;
-  memmove(function->ops.items, function->ops.items + kept, sizeof *function->ops.items * (size_t)function->ops.count);
+  if (function->ops.count) memmove(function->ops.items, function->ops.items + kept, sizeof *function->ops.items * (size_t)function->ops.count);
 }
 
 // ---- the graph of functions -------------------------------------------------------------------------------------------------
