@@ -362,7 +362,7 @@ static bool name_instance(wf_lower *lower, const wf_ast_decl *decl, const wf_ast
 }
 
 // ---- calls ------------------------------------------------------------------------------------------------------------------------
-typedef struct bound_call { wf_callable *callable; wf_val *tensors; bool *given; } bound_call;
+typedef struct bound_call { wf_callable *callable; wf_val *tensors; bool *given; const wf_ast_arg **parameters; } bound_call;
 
 static bool unknown_argument(wf_lower *lower, const wf_ast_decl *decl, const wf_ast_arg *arg) {
   const char *names[128];
@@ -398,6 +398,13 @@ static bool bind_argument(wf_lower *lower, bound_call *call, const wf_ast_arg *a
     lower->definition = NULL, lower->axes = NULL;
     wf_val value = wf_eval(lower, arg->value);
     lower->definition = definition, lower->axes = axes;
+    const wf_ast_arg **before = &call->parameters[parameter - decl->parameters.items];
+    if (*before) {
+      wf_diagnostic *error = wf_lower_error(lower, arg->loc, "`%s` of `%s` is given twice", parameter->name, decl->name);
+      wf_lower_where(lower, error, (*before)->loc, "first here");
+      return false;
+    }
+    *before = arg;
     return wf_bind_parameter(lower, call->callable, parameter, &value, arg->loc);
   }
   if (call->given[tensor]) return wf_lower_error(lower, arg->loc, "`%s` of `%s` is given twice", decl->arguments.items[tensor].name, decl->name), false;
@@ -430,7 +437,8 @@ static bool bind_piped(wf_lower *lower, bound_call *call, const wf_ast_expr *exp
 static bool bind_call(wf_lower *lower, bound_call *call, const wf_callable *callee, const wf_ast_expr *expr, const wf_val *piped) {
   const wf_ast_decl *decl = callee->decl;
   *call = (bound_call){wf_make_callable_val(lower, decl), WF_NEW_ARRAY(lower->arena, wf_val, decl->arguments.count),
-                       WF_NEW_ARRAY(lower->arena, bool, decl->arguments.count)};
+                       WF_NEW_ARRAY(lower->arena, bool, decl->arguments.count),
+                       WF_NEW_ARRAY(lower->arena, const wf_ast_arg *, decl->parameters.count)};
   for (int i = 0; i < callee->bound.count; i++) wf_vec_push(lower->arena, &call->callable->bound, callee->bound.items[i]);
   int position = piped != NULL;
   if (piped && !bind_piped(lower, call, expr, piped)) return false;

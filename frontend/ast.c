@@ -75,8 +75,29 @@ static void advise_keyword(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc l
   }
 }
 
+// `mean[c] x[n, c]`: after the brackets of what is no reduction the element of a tensor follows. The line before the place is
+// looked at as well, since the mistake shows where the next statement begins.
+static bool advise_reduction(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  const char *end = wf_net_text_at(lexing, loc), *start = end - (loc.column - 1);
+  while (start > lexing->source->text && (start[-1] == '\n' || start == end)) start--;
+  while (start > lexing->source->text && start[-1] != '\n') start--;
+  for (const char *at = strchr(start, '['); at && at < end; at = strchr(at + 1, '[')) {
+    const char *name = at, *close = at + strcspn(at, "]\n");
+    while (name > start && strchr(letters, name[-1])) name--;
+    const char *after = close + (*close == ']');
+    after += strspn(after, " ");
+    if (name == at || *close != ']' || after >= end || after == close + 1 || !strchr(letters, *after) || !strncmp(after, "else ", 5)) continue;
+    if (after[strspn(after, letters)] != '[') continue;
+    wf_help(lexing->diag, error, "`%.*s` is no reduction: there are sum, max, min, prod, argmax and argmin", (int)(at - name), name);
+    return true;
+  }
+  return false;
+}
+
 void wf_net_advise(wf_net_lexing *lexing, wf_diagnostic *error, wf_loc loc) {
   const char *text = wf_net_text_at(lexing, loc);
+  if (advise_reduction(lexing, error, loc)) return;
   if (lexing->floordiv_line == loc.line)
     wf_help(lexing->diag, error, "behind code `//` is floor division; a comment there starts with `#`");
   else if (lexing->conditional_line == loc.line && text[0] == '{')
@@ -112,6 +133,8 @@ void wf_net_block_comment(wf_net_lexing *lexing, const wf_loc *end) { comment_si
 
 void wf_net_stray(wf_net_lexing *lexing, const wf_loc *loc, const char *text) {
   unsigned char byte = (unsigned char)text[0];
+  lexing->recovering = true;   // what follows on the line would only be reported once more
+  lexing->depth = 0;
   if (byte > ' ' && byte < 127) wf_error(lexing->diag, *loc, "`%c` means nothing here", byte);
   else wf_error(lexing->diag, *loc, "a byte of value %d means nothing here; names and operators are ASCII", byte);
 }

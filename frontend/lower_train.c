@@ -33,7 +33,7 @@ static void bind_length(training *t) {
 static bool check_net(wf_train_block *block) {
   const wf_ast_decl *net = block->net->decl;
   if (net->arguments.count > 0) return true;
-  wf_error(block->diag, block->loc, "the net '%s' takes no tensor: there is nothing that data could fill", net->name);
+  wf_error(block->diag, block->loc, "the net `%s` takes no tensor: there is nothing that data could fill", net->name);
   return false;
 }
 
@@ -43,7 +43,7 @@ static bool declare_inputs(training *t) {
   if (!wf_source_is_picture(t->spec->data)) return true;
   wf_value *picture = t->inputs.items[0].tensor;
   if (!wf_dtype_is_float(picture->dtype)) {
-    wf_diagnostic *error = wf_error(t->block->diag, t->block->net->decl->arguments.items[0].loc, "pictures become floats, but '%s' is %s",
+    wf_diagnostic *error = wf_error(t->block->diag, t->block->net->decl->arguments.items[0].loc, "pictures become floats, but `%s` is %s",
                                     picture->name, wf_dtype_name(picture->dtype));
     wf_note(t->block->diag, error, t->spec->data->loc, "the pictures come from here");
     return false;
@@ -120,10 +120,10 @@ static bool describe_fields(training *t) {
   for (int i = 0; i < t->targets.count; i++) add_field(t, t->targets.items[i].tensor, true, false);
   int given = wf_source_field_count(data), wanted = t->spec->fields.count;
   if (!given || given >= wanted) return true;
-  wf_diagnostic *error = wf_error(t->block->diag, data->loc, "'%s' gives %d field%s a sample, but %d are needed", data->kind, given,
+  wf_diagnostic *error = wf_error(t->block->diag, data->loc, "`%s` gives %d field%s a sample, but %d are needed", data->kind, given,
                                   given == 1 ? "" : "s", wanted);
-  wf_note(t->block->diag, error, t->block->net->decl->name_loc, "'%s' takes %d", t->block->net->decl->name, t->inputs.count);
-  wf_note(t->block->diag, error, t->block->loss->decl->name_loc, "'%s' takes %d more", t->block->loss->decl->name, t->targets.count);
+  wf_note(t->block->diag, error, t->block->net->decl->name_loc, "`%s` takes %d", t->block->net->decl->name, t->inputs.count);
+  wf_note(t->block->diag, error, t->block->loss->decl->name_loc, "`%s` takes %d more", t->block->loss->decl->name, t->targets.count);
   return false;
 }
 
@@ -141,9 +141,9 @@ static wf_value *apply_measure(training *t, const wf_callable *op, wf_loc loc, c
   wf_diag *diag = t->block->diag;
   int count = op->decl->arguments.count;
   if (count > args->count) {
-    wf_diagnostic *error = wf_error(diag, loc, "'%s' takes %d tensors, but there are only %d: the results of the net and the targets of the loss",
+    wf_diagnostic *error = wf_error(diag, loc, "`%s` takes %d tensors, but there are only %d: the results of the net and the targets of the loss",
                                     op->decl->name, count, args->count);
-    wf_note(diag, error, op->decl->name_loc, "'%s' is defined here", op->decl->name);
+    wf_note(diag, error, op->decl->name_loc, "`%s` is defined here", op->decl->name);
     return NULL;
   }
   wf_vals results = {0};
@@ -151,7 +151,7 @@ static wf_value *apply_measure(training *t, const wf_callable *op, wf_loc loc, c
   wf_value *value = results.count == 1 && results.items[0].kind == WF_VAL_TENSOR ? results.items[0].tensor : NULL;
   if (value && value->rank == 0 && wf_dtype_is_float(value->dtype)) return value;
   wf_diagnostic *error = wf_error(diag, loc, "a %s must be a float scalar, the mean over the batch", field);
-  wf_note(diag, error, op->decl->name_loc, "'%s' gives something else", op->decl->name);
+  wf_note(diag, error, op->decl->name_loc, "`%s` gives something else", op->decl->name);
   return NULL;
 }
 

@@ -88,6 +88,7 @@ static const char *resolve(wf_arena *arena, const char *importer, const char *pa
 
 static void import_file(loading *load, const wf_ast_decl *import, const wf_source *importer) {
   wf_net_model *model = load->model;
+  if (!import->name[0]) return;   // a string that was not closed
   const char *path = resolve(model->arena, importer->path, import->name);
   char *real = realpath(path, NULL);
   if (!real) {

@@ -89,7 +89,14 @@ static wf_value *update_target(wf_lower *lower, const wf_ast_stmt *stmt) {
   wf_entry *entry = wf_scope_find(lower->frame->scope, name);
   if (!entry) { wf_lookup(lower, name, stmt->names.items[0].loc); return NULL; }
   wf_value *tensor = entry->value.kind == WF_VAL_TENSOR ? entry->value.tensor : NULL;
-  if (tensor && !tensor->def && (tensor->role == WF_ROLE_PARAM || tensor->role == WF_ROLE_STATE)) return tensor;
+  bool trained = tensor && !tensor->def && tensor->role == WF_ROLE_PARAM;
+  if (trained && !lower->frame->optimizer) {
+    wf_diagnostic *error = wf_lower_error(lower, stmt->names.items[0].loc, "`%s` is a parameter: only the optimizer updates it", name);
+    wf_lower_where(lower, error, entry->loc, "it is declared here");
+    wf_help(lower->diag, error, "what the net itself updates is a state: state %s: TYPE = 0", name);
+    return NULL;
+  }
+  if (trained || (tensor && !tensor->def && tensor->role == WF_ROLE_STATE)) return tensor;
   if (entry->value.kind == WF_VAL_NONE) return NULL;
   wf_diagnostic *error = wf_lower_error(lower, stmt->names.items[0].loc, "`%s` is no parameter or state to update", name);
   wf_lower_where(lower, error, entry->loc, "it is defined here");

@@ -101,6 +101,13 @@ static void run_for(wf_lower *lower, const wf_ast_stmt *stmt) {
     wf_help(lower->diag, error, "`loop t: T { ... }` repeats at run time");
     return;
   }
+  int64_t rounds = to.integer > from.integer ? to.integer - from.integer : 0;
+  if (rounds > lower->model->limits.statements - lower->statements) {
+    wf_diagnostic *error = wf_lower_error(lower, stmt->loc, "unrolling this %lld times passes the limit of %lld statements", (long long)rounds, (long long)lower->model->limits.statements);
+    wf_help(lower->diag, error, "`loop t: T { ... }` repeats at run time; --limit statements=N allows more");
+    lower->stopped = true;
+    return;
+  }
   // Errors of the first round would come again in every other.
   for (int64_t i = from.integer; i < to.integer && lower->diag->errors == errors && !lower->stopped; i++) {
     if (!wf_lower_step(lower, stmt->loc)) return;

@@ -35,13 +35,13 @@ static void check_names(wf_train_block *block) {
     bool known = false;
     for (int k = 0; k < FIELD_COUNT; k++) known |= strcmp(field->name, field_names[k]) == 0;
     if (!known) {
-      wf_diagnostic *error = wf_error(block->diag, field->loc, "a train block has no field '%s'", field->name);
+      wf_diagnostic *error = wf_error(block->diag, field->loc, "a train block has no field `%s`", field->name);
       const char *near = wf_did_you_mean(field->name, field_names, FIELD_COUNT);
-      if (near) wf_help(block->diag, error, "did you mean '%s'?", near);
+      if (near) wf_help(block->diag, error, "did you mean `%s`?", near);
     }
     for (int k = 0; k < i; k++)
       if (strcmp(train->fields.items[k].name, field->name) == 0) {
-        wf_diagnostic *error = wf_error(block->diag, field->loc, "the field '%s' is given twice", field->name);
+        wf_diagnostic *error = wf_error(block->diag, field->loc, "the field `%s` is given twice", field->name);
         wf_note(block->diag, error, train->fields.items[k].loc, "first here");
         break;
       }
@@ -50,14 +50,23 @@ static void check_names(wf_train_block *block) {
 
 static wf_ast_expr *single_value(wf_train_block *block, const wf_ast_field *field) {
   if (field->values.count == 1) return field->values.items[0];
-  wf_error(block->diag, field->loc, "the field '%s' takes one value, not %d", field->name, field->values.count);
+  wf_error(block->diag, field->loc, "the field `%s` takes one value, not %d", field->name, field->values.count);
   return NULL;
 }
 
-static wf_diagnostic *missing(wf_train_block *block, const char *name, const char *example) {
-  wf_diagnostic *error = wf_error(block->diag, block->loc, "the train block has no '%s'", name);
+// A field whose name is almost right was reported already.
+static bool misspelt(wf_train_block *block, const char *name) {
+  for (int i = 0; i < block->model->train->fields.count; i++) {
+    const char *given = block->model->train->fields.items[i].name, *near = wf_did_you_mean(given, field_names, FIELD_COUNT);
+    if (near && strcmp(near, name) == 0) return true;
+  }
+  return false;
+}
+
+static void missing(wf_train_block *block, const char *name, const char *example) {
+  if (misspelt(block, name)) return;
+  wf_diagnostic *error = wf_error(block->diag, block->loc, "the train block has no `%s`", name);
   wf_help(block->diag, error, "add a line like: %s", example);
-  return error;
 }
 
 // ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -71,11 +80,11 @@ static int64_t whole_field(wf_train_block *block, const char *name, int64_t leas
   wf_val number = wf_lower_constant(block->lower, value);
   if (number.kind == WF_VAL_NONE) return otherwise;
   if (number.kind != WF_VAL_INT) {
-    wf_error(block->diag, value->loc, "'%s' takes a whole number", name);
+    wf_error(block->diag, value->loc, "`%s` takes a whole number", name);
     return otherwise;
   }
   if (number.integer < least) {
-    wf_error(block->diag, value->loc, "'%s' must be at least %lld, not %lld", name, (long long)least, (long long)number.integer);
+    wf_error(block->diag, value->loc, "`%s` must be at least %lld, not %lld", name, (long long)least, (long long)number.integer);
     return otherwise;
   }
   return number.integer;
@@ -112,9 +121,9 @@ static void read_precision(wf_train_block *block) {
       if (strcmp(text, "f64") == 0) wf_lower_widen(block->lower);
       return;
     }
-  wf_diagnostic *error = wf_error(block->diag, value->loc, "'precision' is one of f64 f32 tf32 bf16 f16");
+  wf_diagnostic *error = wf_error(block->diag, value->loc, "`precision` is one of f64 f32 tf32 bf16 f16");
   const char *near = text ? wf_did_you_mean(text, known, sizeof known / sizeof *known) : NULL;
-  if (near) wf_help(block->diag, error, "did you mean '%s'?", near);
+  if (near) wf_help(block->diag, error, "did you mean `%s`?", near);
 }
 
 // ---- sources --------------------------------------------------------------------------------------------------------
@@ -167,9 +176,9 @@ int64_t wf_source_length(const wf_data_source *source) {
 static wf_diagnostic *unknown_source(wf_train_block *block, wf_loc loc, const char *kind) {
   const char *names[SOURCE_COUNT];
   for (int i = 0; i < SOURCE_COUNT; i++) names[i] = source_forms[i].kind;
-  wf_diagnostic *error = wf_error(block->diag, loc, "there is no data source '%s'", kind);
+  wf_diagnostic *error = wf_error(block->diag, loc, "there is no data source `%s`", kind);
   const char *near = wf_did_you_mean(kind, names, SOURCE_COUNT);
-  if (near) wf_help(block->diag, error, "did you mean '%s'?", near);
+  if (near) wf_help(block->diag, error, "did you mean `%s`?", near);
   else wf_help(block->diag, error, "the sources are idx, cifar10, npy, npz, safetensors, tokens, text and folder");
   return error;
 }
@@ -187,11 +196,11 @@ static int argument_position(wf_train_block *block, const wf_ast_arg *arg, int o
   if (!arg->name && ordinal < (form->more ? SOURCE_ARGUMENTS : form->positional)) return ordinal;
   for (int i = 0; arg->name && i < count; i++)
     if (strcmp(arg->name, names[i]) == 0) return i;
-  wf_diagnostic *error = arg->name ? wf_error(block->diag, arg->loc, "%s has no argument '%s'", form->kind, arg->name)
+  wf_diagnostic *error = arg->name ? wf_error(block->diag, arg->loc, "%s has no argument `%s`", form->kind, arg->name)
                                    : wf_error(block->diag, arg->loc, "%s takes no more than %d arguments without a name", form->kind,
                                               form->more ? SOURCE_ARGUMENTS : form->positional);
   const char *near = arg->name ? wf_did_you_mean(arg->name, names, count) : NULL;
-  if (near) wf_help(block->diag, error, "did you mean '%s'?", near);
+  if (near) wf_help(block->diag, error, "did you mean `%s`?", near);
   else wf_help(block->diag, error, "for example %s", form->example);
   return -1;
 }
@@ -203,7 +212,7 @@ static bool source_argument(wf_train_block *block, const wf_ast_arg *arg, const 
   if (type == 't' && value.kind == WF_VAL_STRING) return out->text = value.text, true;
   if (type != 't' && value.kind == WF_VAL_INT && value.integer >= (type == 'i')) return out->number = (double)value.integer, true;
   if (type == 'n' && value.kind == WF_VAL_FLOAT) return out->number = value.number, true;
-  wf_error(block->diag, arg->loc, type == 't' ? "'%s' is a text in quotes" : type == 'i' ? "'%s' is a whole number above 0" : "'%s' is a number", name);
+  wf_error(block->diag, arg->loc, type == 't' ? "`%s` is a text in quotes" : type == 'i' ? "`%s` is a whole number above 0" : "`%s` is a number", name);
   return false;
 }
 
@@ -242,7 +251,7 @@ static wf_data_source *read_source(wf_train_block *block, const wf_ast_expr *exp
   }
   for (int i = 0; i < form->least; i++)
     if (!given[i]) {
-      wf_diagnostic *error = wf_error(block->diag, expr->loc, "%s needs '%s'", kind, names[i]);
+      wf_diagnostic *error = wf_error(block->diag, expr->loc, "%s needs `%s`", kind, names[i]);
       wf_help(block->diag, error, "for example %s", form->example);
       return NULL;
     }
@@ -266,8 +275,8 @@ static void read_sources(wf_train_block *block) {
   const wf_data_source *data = block->spec->data, *test = block->spec->test;
   if (!data && block->diag->errors == before) missing(block, "data", "data idx(\"images.gz\", \"labels.gz\")");
   if (data && test && wf_source_is_picture(data) != wf_source_is_picture(test)) {
-    wf_diagnostic *error = wf_error(block->diag, test->loc, "test data from '%s' do not have the form of the training data", test->kind);
-    wf_note(block->diag, error, data->loc, "training data come from '%s'", data->kind);
+    wf_diagnostic *error = wf_error(block->diag, test->loc, "test data from `%s` do not have the form of the training data", test->kind);
+    wf_note(block->diag, error, data->loc, "training data come from `%s`", data->kind);
   }
 }
 
@@ -277,9 +286,9 @@ static wf_callable *callable_of(wf_train_block *block, const wf_ast_expr *expr, 
   wf_callable *callable = wf_lower_callable(block->lower, expr);
   if (!callable) return NULL;
   if (callable->decl->kind != kind) {
-    wf_diagnostic *error = wf_error(block->diag, expr->loc, "'%s' takes an %s, and '%s' is none", field,
+    wf_diagnostic *error = wf_error(block->diag, expr->loc, "`%s` takes an %s, and `%s` is none", field,
                                     kind == WF_D_OPTIMIZER ? "optimizer" : "op", callable->decl->name);
-    wf_note(block->diag, error, callable->decl->name_loc, "'%s' is defined here", callable->decl->name);
+    wf_note(block->diag, error, callable->decl->name_loc, "`%s` is defined here", callable->decl->name);
     return NULL;
   }
   return callable;
@@ -364,7 +373,7 @@ static void read_labels(wf_train_block *block) {
     texts = list.items[i].kind == WF_VAL_STRING;
     if (texts) wf_vec_push(block->arena, &block->spec->labels, list.items[i].text);
   }
-  if (!texts && list.kind != WF_VAL_NONE) wf_error(block->diag, value->loc, "'labels' takes a list of texts, like [\"cat\", \"dog\"]");
+  if (!texts && list.kind != WF_VAL_NONE) wf_error(block->diag, value->loc, "`labels` takes a list of texts, like [\"cat\", \"dog\"]");
 }
 
 bool wf_train_read_fields(wf_train_block *block) {

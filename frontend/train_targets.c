@@ -66,7 +66,7 @@ static const wf_dim *resolve_dim(signature *sig, const wf_ast_expr *expr) {
 static bool add_dim(signature *sig, wf_target *target, const wf_dim *dim) {
   if (!dim) return false;
   if (target->rank == WF_MAX_RANK) {
-    wf_error(sig->block->diag, target->loc, "the target '%s' has more than %d axes", target->name, WF_MAX_RANK);
+    wf_error(sig->block->diag, target->loc, "the target `%s` has more than %d axes", target->name, WF_MAX_RANK);
     return false;
   }
   target->shape[target->rank++] = dim;
@@ -94,10 +94,10 @@ static bool resolve_target(signature *sig, const wf_ast_formal *formal, wf_targe
 bool wf_train_infer_targets(wf_train_block *block, wf_function *function, const wf_vals *results, wf_targets *out) {
   const wf_ast_decl *loss = block->loss->decl;
   if (loss->arguments.count < results->count) {
-    wf_diagnostic *error = wf_error(block->diag, block->loss_loc, "the net has %d results, but '%s' takes %d tensor%s", results->count,
+    wf_diagnostic *error = wf_error(block->diag, block->loss_loc, "the net has %d results, but `%s` takes %d tensor%s", results->count,
                                     loss->name, loss->arguments.count, loss->arguments.count == 1 ? "" : "s");
-    wf_note(block->diag, error, loss->name_loc, "'%s' is defined here", loss->name);
-    wf_note(block->diag, error, block->net->decl->name_loc, "the results of '%s' come first, then the targets", block->net->decl->name);
+    wf_note(block->diag, error, loss->name_loc, "`%s` is defined here", loss->name);
+    wf_note(block->diag, error, block->net->decl->name_loc, "the results of `%s` come first, then the targets", block->net->decl->name);
     return false;
   }
   signature sig = {.block = block, .dims = function->module->dims};
@@ -165,7 +165,7 @@ static wf_value *apply_clip(wf_train_block *block, wf_value *value) {
   if (!wf_lower_apply(block->lower, block->clip, "clip", &argument, 1, block->clip_loc, &results)) return NULL;
   wf_value *result = results.count == 1 && results.items[0].kind == WF_VAL_TENSOR ? results.items[0].tensor : NULL;
   if (result && result->rank == value->rank) return result;
-  wf_diagnostic *error = wf_error(block->diag, block->clip_loc, "'%s' must give one tensor of the shape of its argument", block->clip->decl->name);
+  wf_diagnostic *error = wf_error(block->diag, block->clip_loc, "`%s` must give one tensor of the shape of its argument", block->clip->decl->name);
   wf_note(block->diag, error, block->clip->decl->name_loc, "defined here");
   return NULL;
 }
@@ -174,7 +174,7 @@ bool wf_train_clip(wf_train_block *block, wf_function *function, wf_value **grad
   if (!block->clip || count == 0) return true;
   const wf_ast_decl *decl = block->clip->decl;
   if (decl->arguments.count != 1) {
-    wf_diagnostic *error = wf_error(block->diag, block->clip_loc, "a clip op takes one tensor, '%s' takes %d", decl->name, decl->arguments.count);
+    wf_diagnostic *error = wf_error(block->diag, block->clip_loc, "a clip op takes one tensor, `%s` takes %d", decl->name, decl->arguments.count);
     wf_note(block->diag, error, decl->name_loc, "defined here");
     return false;
   }
