@@ -120,10 +120,8 @@ wf_llvm wf_emit_combine(wf_emit *e, wf_combiner combiner, wf_dtype type, wf_llvm
 wf_llvm wf_emit_constant(wf_emit *e, wf_dtype type, double number, int64_t integer);
 int64_t wf_identity_int(wf_combiner combiner, wf_dtype type);   // wf_combiner_identity is a double and cannot hold INT64_MAX
 
-// emit_math.c, emit_math_f64.c: scalar functions by our own expansions. NULL where op is no such function.
+// emit_math*.c: scalar functions by our own expansions. NULL where op is no such function.
 wf_llvm wf_emit_math(wf_emit *e, wf_scalar op, wf_llvm a, wf_llvm b);
-wf_llvm wf_emit_math_f32(wf_emit *e, wf_scalar op, wf_llvm a, wf_llvm b);
-wf_llvm wf_emit_math_f64(wf_emit *e, wf_scalar op, wf_llvm a, wf_llvm b);
 
 // emit_random.c
 wf_llvm wf_emit_random(wf_emit *e, uint64_t site, wf_llvm seed, wf_llvm step, wf_llvm index);
