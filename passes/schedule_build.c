@@ -474,6 +474,14 @@ static bool is_member(const build *b, const wf_value *value) {
   return false;
 }
 
+// Multiplications and additions of the sum, and the members stored with it; what copies compute is not counted.
+static const wf_dim *flops_of(const build *b) {
+  const wf_dim *flops = wf_dim_scale(wf_dim_mul(wf_dim_mul(b->c->m.extent, b->c->n.extent), b->c->k.extent), 2);
+  if (b->c->batch.count) flops = wf_dim_mul(flops, b->c->batch.extent);
+  for (int i = 1; i < b->member_count; i++) flops = wf_dim_add(flops, wf_op_flops(b->tile->module, b->members[i]));
+  return flops;
+}
+
 void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const char *name,
                           wf_op *const *members, int member_count, wf_value *const *results, int result_count) {
   wf_value *packed = plan->pack_ahead ? build_pack(tile, c, plan, name) : NULL;
@@ -494,5 +502,7 @@ void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contr
   b.m_start = wf_dim_scale(b.m_block, plan->mc);
   b.n_start = wf_dim_scale(n_block, plan->nc);
   emit_task(&b, block);
-  wf_vec_push(tile->module->arena, &tile->out, wf_draft_finish(b.draft, members, member_count));
+  wf_op *launch = wf_draft_finish(b.draft, members, member_count);
+  launch->kernel->flops = flops_of(&b);
+  wf_vec_push(tile->module->arena, &tile->out, launch);
 }
