@@ -137,8 +137,25 @@ static void microbatches(void **state) {
   program_end(&parts);
 }
 
+// Running statistics go from one micro-batch to the next, as if each came alone.
+static void microbatches_hand_states_on(void **state) {
+  program p = program_compile("net Main(x: f64[n, 3]) -> f64[n, 3] { return batch_norm(x) as bn }\n"
+                              "train Main { data npy(\"x.npy\", \"y.npy\") loss mse batch 4 microbatch 2 steps 1 optimizer sgd(lr=0.1) }\n", NULL);
+  environment env = environment_make(&p);
+  const wf_function *step = wf_function_find(p.module, "step");
+  set_uniform(&env, step, "x", "x");
+  set_uniform(&env, step, "target", "t");
+  environment_run(&env, step, 0, 1, false, NULL);
+  const wf_tensor *x = wf_map_get(&env.tensors, "x"), *running = wf_map_get(&env.tensors, "bn.running_mean");
+  for (int c = 0; c < 3; c++) {
+    double first = (x->floats[c] + x->floats[3 + c]) / 2, second = (x->floats[6 + c] + x->floats[9 + c]) / 2;
+    assert_true(fabs(running->floats[c] - (0.9 * (0.1 * first) + 0.1 * second)) < 1e-12);
+  }
+  program_end(&p);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(optimizers), cmocka_unit_test(schedules), cmocka_unit_test(user_defined),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(microbatches_hand_states_on), cmocka_unit_test(optimizers), cmocka_unit_test(schedules), cmocka_unit_test(user_defined),
                                      cmocka_unit_test(microbatches)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
