@@ -140,7 +140,7 @@ void wf_net_stray(wf_net_lexing *lexing, const wf_loc *loc, const char *text) {
 }
 
 // ---- expressions -------------------------------------------------------------------------------------------------------
-enum { DEEPEST_EXPRESSION = 2000 };   // walks of the tree recurse
+enum { DEEPEST_EXPRESSION = 1000 };   // walks of the tree recurse
 
 static int depth_of(const wf_ast_expr *expr) { return expr ? expr->depth : 0; }
 

@@ -277,7 +277,7 @@ static wf_val eval_one(wf_lower *lower, const wf_ast_expr *expr) {
 
 // Deep expressions in deep calls: both have limits of their own, and their product is what the stack sees.
 wf_val wf_eval(wf_lower *lower, const wf_ast_expr *expr) {
-  enum { DEEPEST_EVALUATION = 3000 };
+  enum { DEEPEST_EVALUATION = 1200 };
   if (lower->stopped) return wf_none();
   if (lower->evaluating >= DEEPEST_EVALUATION) {
     wf_lower_error(lower, expr->loc, "expressions and calls are nested deeper than the limit of %d", DEEPEST_EVALUATION);

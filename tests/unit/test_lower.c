@@ -223,7 +223,7 @@ static void deep_calls(void **state) {
   wf_text text;
   wf_text_init(&text);
   wf_text_add(&text, "op f(x: f32[2]) -> f32[2] { return f(x)");
-  for (int i = 0; i < 1900; i++) wf_text_add(&text, " + 1");
+  for (int i = 0; i < 900; i++) wf_text_add(&text, " + 1");
   wf_text_add(&text, " }");
   compiled c = compile_with(text.data, NULL, 0);
   assert_null(c.result);
