@@ -37,7 +37,6 @@ static void add_options(cli *c, wf_cache_key *key) {
   wf_cache_key_add_text(key, c->options.passes);
   wf_cache_key_add_text(key, c->options.mesh);
   wf_cache_key_add_text(key, level);
-  wf_cache_key_add(key, &c->options.debug, sizeof c->options.debug);
   if (strcmp(level, "native") != 0) return;
   uint32_t words[CLI_CPU_WORDS];
   cli_cpu_words(words);

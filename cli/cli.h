@@ -14,7 +14,7 @@ typedef struct cli_options {
   const char *device, *target, *mesh, *passes, *plugin, *emit, *output_file, *weights, *save, *resume, *init, *log, *data, *print_after;
   WF_VEC(const char *) sets, inputs, outputs, limits;
   int threads, repeat, save_every;
-  bool eval, json, paced, debug, verbose, allow_nan, list_passes, stats, time, write, train, library, help, no_cache;
+  bool eval, json, paced, verbose, allow_nan, list_passes, stats, time, write, train, library, help, no_cache;
 } cli_options;
 
 typedef struct cli {

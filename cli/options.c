@@ -15,7 +15,6 @@ static const option_row rows[] = {
   ROW("--set", LIST, sets, COMPILES " check", "KEY=VALUE", "a field of the train block or a compile-time parameter"),
   ROW("--threads", NUMBER, threads, COMPILES, "N", "threads of the host device"),
   ROW("--json", FLAG, json, COMPILES " devices", NULL, "one JSON object a line"),
-  ROW("-g", FLAG, debug, COMPILES, NULL, "keep the network's lines for debuggers and profilers"),
   ROW("--verbose", FLAG, verbose, COMPILES, NULL, "say what is done"),
   ROW("--no-cache", FLAG, no_cache, COMPILES, NULL, "neither read nor write the kernel cache"),
   ROW("--limit", LIST, limits, COMPILES " check", "NAME=N", "raise a limit: statements, elements, nesting, file"),
