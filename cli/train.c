@@ -50,7 +50,7 @@ static void print_result(const watcher *w, const weft_train_result *result) {
   printf("trained %lld steps in %.1f s (%.0f samples/s)", (long long)result->steps, result->seconds,
          result->seconds > 0 ? (double)result->samples / result->seconds : 0);
   if (result->test_count) printf("; test loss %.4f", result->test[0]);
-  if (result->test_count > 1 && w->log.test_name) printf(", %s %.4f", w->log.test_name, result->test[1]);
+  if (result->test_count > 1) printf(", %s %.4f", result->test_names[1], result->test[1]);
   printf("\n");
   if (w->c->options.save) printf("saved %s\n", w->c->options.save);
 }

@@ -88,7 +88,7 @@ static int write_summary(cli_train_log *log, const weft_train_result *result) {
   json_object_set_new(object, "samples_per_second", json_real(result->seconds > 0 ? (double)result->samples / result->seconds : 0));
   if (result->train_count) json_object_set_new(object, "train_loss", number(result->train[0]));
   if (result->test_count) json_object_set_new(object, "test_loss", number(result->test[0]));
-  if (result->test_count > 1 && log->test_name) json_object_set_new(object, log->test_name, number(result->test[1]));
+  if (result->test_count > 1) json_object_set_new(object, result->test_names[1], number(result->test[1]));
   char *text = json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
   json_decref(object);
   int code = cli_write(log->c, wf_arena_printf(log->c->arena, "%s/summary.json", log->folder), text, strlen(text));

@@ -263,7 +263,10 @@ static weft_status *evaluate_now(training *t, weft_metric *test, int *out_count)
   *out_count = 0;
   if (!t->test) return NULL;
   TRY(weft_evaluate(t->session, t->test, t->batch, test, out_count));
-  for (int i = 0; i < *out_count; i++) t->result->test[i] = test[i].value;
+  for (int i = 0; i < *out_count; i++) {
+    t->result->test[i] = test[i].value;
+    t->result->test_names[i] = test[i].name;
+  }
   t->result->test_count = *out_count;
   return NULL;
 }

@@ -98,6 +98,7 @@ typedef struct weft_train_result {
   double seconds;            // of training in this call
   double train[WEFT_METRICS], test[WEFT_METRICS];   // the last epoch's means (or part of it); loss first
   int train_count, test_count;                      // test_count 0: not evaluated
+  const char *test_names[WEFT_METRICS];             // "loss" first; they live as long as the session
 } weft_train_result;
 
 // ---- models -----------------------------------------------------------------------------------------------------
