@@ -64,5 +64,6 @@ configure_weft() {
 # build_weft FOLDER TARGET: builds what changed.
 build_weft() {
   [ -x "$1/weft" ] || say "Building weft in $1 (once; a minute or two)"
-  ninja -C "$1" --quiet "$2" >&2 || { say "the build failed"; exit 70; }
+  local output
+  output=$(ninja -C "$1" --quiet "$2" 2>&1) || { say "$output"; say "the build failed"; exit 70; }
 }
