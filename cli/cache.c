@@ -35,7 +35,6 @@ static void add_options(cli *c, wf_cache_key *key) {
   for (int i = 0; i < c->options.sets.count; i++) wf_cache_key_add_text(key, c->options.sets.items[i]);
   wf_cache_key_add(key, &c->options.sets.count, sizeof c->options.sets.count);
   wf_cache_key_add_text(key, c->options.passes);
-  wf_cache_key_add_text(key, c->options.mesh);
   wf_cache_key_add_text(key, level);
   if (strcmp(level, "native") != 0) return;
   uint32_t words[CLI_CPU_WORDS];
@@ -45,7 +44,7 @@ static void add_options(cli *c, wf_cache_key *key) {
 
 cli_cache cli_cache_begin(cli *c) {
   cli_cache none = {0}, cache = {0};
-  if (c->options.no_cache || c->options.plugin || !strcmp(c->options.file, "-")) return none;
+  if (c->options.no_cache || !strcmp(c->options.file, "-")) return none;
   wf_diag *quiet = wf_diag_create(c->arena);   // what is wrong with the file is told when it is compiled
   wf_source *source = wf_source_read(c->arena, quiet, c->options.file, 64 << 20);
   if (!source || !add_versions(&cache.key)) return none;
