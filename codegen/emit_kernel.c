@@ -60,6 +60,11 @@ static void emit_lanes(wf_emit *e, const wf_stmt *s, int lanes) {
   e->lanes = 0;
 }
 
+static void refuse_on_host(wf_emit *e, const wf_stmt *s, const char *what) {
+  if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: %s has no meaning on the host", e->kernel->name, what);
+  e->failed = true;
+}
+
 static bool is_gpu(wf_bind bind) { return bind > WF_BIND_UNROLL; }
 
 // Statements that one run of the block emits.
@@ -78,8 +83,7 @@ static void emit_for(wf_emit *e, const wf_stmt *s) {
   int64_t extent;
   bool constant = wf_dim_is_const(s->axis->extent, &extent);
   if (is_gpu(s->bind)) {
-    if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: a loop bound to %s has no meaning on the host", e->kernel->name, wf_bind_names[s->bind]);
-    e->failed = true;
+    refuse_on_host(e, s, "a loop over a grid or its threads");
     return;
   }
   bool lanes = s->bind == WF_BIND_VECTOR && constant && !e->lane_axis && extent > 1 && extent <= MAX_LANES;
@@ -222,6 +226,7 @@ static void emit_stmt(wf_emit *e, const wf_stmt *s) {
     case WF_STMT_FOR: emit_for(e, s); return;
     case WF_STMT_IF: emit_in_windows(e, s, emit_if); return;
     case WF_STMT_ALLOC: emit_alloc(e, s); return;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE: refuse_on_host(e, s, "a statement of a thread program"); return;
     case WF_STMT_STORE:
       e->generation++;
       emit_in_windows(e, s, wf_emit_store);

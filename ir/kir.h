@@ -11,6 +11,27 @@
 //
 // Every loop runs 0 <= axis < extent; tiles are written with two axes (y = yo*8 + yi) and an `if` where ragged. Scalar
 // code is the same hash-consed wf_expr as in net IR; READ and STORE name buffers (wf_value with a space and a layout).
+//
+// A kernel for a GPU is a thread program (K2). Each of its sections is one nest of GRID loops around one THREAD loop:
+//
+//   kernel @rows(%x: f32[n, 1024] in, %y: f32[n] out) symbols(n) {
+//     for grid i: n {                                   the points of the grid loops, row-major, are the section's blocks
+//       alloc %part: f32[8] shared                      one a block; only between the grid loops and the thread loop
+//       for thread t: 256 {                             constant, a multiple of 32, equal in all sections of a kernel
+//         alloc %acc: f32[] register                    one a thread
+//         %acc[] = 0
+//         for serial c: 4 { %acc[] += %x[i, c*256 + t] }
+//         reduce sum %acc[] lanes 32                    over 32 consecutive threads; every one of them gets the result
+//         if t mod 32 == 0 { %part[t div 32] = %acc[] }
+//         barrier                                       all threads of the block
+//         ...
+//       }
+//     }
+//   }
+//
+// The blocks of the sections follow each other in one launch (a grid of one dimension). Threads of a block see each other's
+// stores to shared (and global) memory after a barrier only. barrier and reduce stand where all threads of the block (of the
+// warp) come together: under no condition and in no loop extent that differs between them.
 #ifndef WEFT_IR_KIR_H
 #define WEFT_IR_KIR_H
 #include "ir/ir.h"
@@ -24,7 +45,7 @@ typedef enum wf_bind {
 } wf_bind;
 extern const char *const wf_bind_names[];
 
-typedef enum wf_stmt_kind { WF_STMT_FOR, WF_STMT_IF, WF_STMT_ALLOC, WF_STMT_STORE } wf_stmt_kind;
+typedef enum wf_stmt_kind { WF_STMT_FOR, WF_STMT_IF, WF_STMT_ALLOC, WF_STMT_STORE, WF_STMT_BARRIER, WF_STMT_REDUCE } wf_stmt_kind;
 
 typedef struct wf_stmt wf_stmt;
 typedef struct wf_block { WF_VEC(wf_stmt *) list; } wf_block;
@@ -41,9 +62,12 @@ struct wf_stmt {
   const wf_expr *condition;
   // ALLOC: space REGISTER (constant extents; indices constant once unrolled and vectorised) or LOCAL (per-task scratch,
   //        64-byte aligned; extents may hold symbols, never axes). Live until the enclosing block ends. Contents start undefined.
-  // STORE
-  wf_value *buffer;             // ALLOC, STORE
-  const wf_expr *const *indices;   // STORE: buffer->rank, i64
+  //        SHARED (GPU: one a block, constant extents).
+  // REDUCE: the register element buffer[indices] of `lanes` (a power of two, 2 to 32) consecutive threads is combined by a fixed
+  //         butterfly: step lanes/2 first, down to 1.
+  wf_value *buffer;             // ALLOC, STORE, REDUCE
+  const wf_expr *const *indices;   // STORE, REDUCE: buffer->rank, i64
+  int lanes;                    // REDUCE
   const wf_expr *value;
   wf_combiner combiner;         // NONE: assign. SUM, PROD, MAX, MIN: buffer[i] = combine(buffer[i], value); SUM of a product is an fma
 };
@@ -73,6 +97,10 @@ void wf_stmt_store(wf_kernel *kernel, wf_block *block, wf_value *buffer, const w
                    const wf_expr *value);
 void wf_stmt_store_dims(wf_kernel *kernel, wf_block *block, wf_value *buffer, const wf_dim *const *indices, wf_combiner combiner,
                         const wf_expr *value);
+void wf_stmt_barrier(wf_kernel *kernel, wf_block *block);
+void wf_stmt_reduce(wf_kernel *kernel, wf_block *block, wf_value *buffer, const wf_dim *const *indices, wf_combiner combiner, int lanes);
+// Threads of a block: the extent of the THREAD loop, 0 for a kernel of the host.
+int wf_kernel_threads(const wf_kernel *kernel);
 
 void wf_print_kernel(wf_text *out, const wf_kernel *kernel);
 // `text` may hold several kernels; they join the module. False with diagnostics.

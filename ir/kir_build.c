@@ -88,3 +88,28 @@ void wf_stmt_store_dims(wf_kernel *kernel, wf_block *block, wf_value *target, co
   for (int i = 0; i < target->rank && i < WF_MAX_RANK; i++) expressions[i] = wf_expr_index(kernel->module, indices[i]);
   wf_stmt_store(kernel, block, target, expressions, combiner, value);
 }
+
+void wf_stmt_barrier(wf_kernel *kernel, wf_block *block) { append(kernel, block, WF_STMT_BARRIER); }
+
+void wf_stmt_reduce(wf_kernel *kernel, wf_block *block, wf_value *target, const wf_dim *const *indices, wf_combiner combiner, int lanes) {
+  wf_stmt *stmt = append(kernel, block, WF_STMT_REDUCE);
+  const wf_expr **copy = WF_NEW_ARRAY(kernel->module->arena, const wf_expr *, target->rank);
+  for (int i = 0; i < target->rank; i++) copy[i] = wf_expr_index(kernel->module, indices[i]);
+  stmt->buffer = target;
+  stmt->indices = copy;
+  stmt->combiner = combiner;
+  stmt->lanes = lanes;
+}
+
+static int threads_of(const wf_block *block) {
+  for (int i = 0; i < block->list.count; i++) {
+    const wf_stmt *stmt = block->list.items[i];
+    int64_t extent;
+    if (stmt->kind != WF_STMT_FOR) continue;
+    if (stmt->bind == WF_BIND_THREAD) return wf_dim_is_const(stmt->axis->extent, &extent) ? (int)extent : 0;
+    if (stmt->bind == WF_BIND_GRID) return threads_of(&stmt->body);
+  }
+  return 0;
+}
+
+int wf_kernel_threads(const wf_kernel *kernel) { return kernel->sections.count ? threads_of(kernel->sections.items[0]) : 0; }

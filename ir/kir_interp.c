@@ -103,7 +103,7 @@ static step *prepare(machine *m, const wf_block *block) {
       for (int k = 0; k < stmt->buffer->rank; k++) s->code.indices[k] = compile(m, &s->code, stmt->indices[k]);
       s->code.value = compile(m, &s->code, stmt->value);
       break;
-    case WF_STMT_FOR: break;
+    case WF_STMT_FOR: case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
     }
     s->body = prepare(m, &stmt->body);
     s->body_count = stmt->body.list.count;
@@ -237,6 +237,7 @@ static void run_steps(machine *m, const step *steps, int count) {
     switch (s->stmt->kind) {
     case WF_STMT_ALLOC: poison(m, s->stmt->buffer); break;
     case WF_STMT_STORE: run_store(m, s); break;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE: failed(m, s->stmt, "a statement of a thread program", NULL, 0, 0); break;
     case WF_STMT_IF:
       run_code(m, s->stmt, &s->code);
       if (!m->failed && m->registers[s->code.value].i) run_steps(m, s->body, s->body_count);

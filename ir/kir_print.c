@@ -25,19 +25,32 @@ static const char *assignment(wf_combiner combiner) {
   return "=";
 }
 
+static void print_element(wf_printer *p, const wf_stmt *stmt) {
+  wf_print_buffer(p, stmt->buffer);
+  wf_text_add(p->out, "[");
+  for (int i = 0; i < stmt->buffer->rank; i++) {
+    if (i) wf_text_add(p->out, ", ");
+    wf_print_root(p, stmt->indices[i]);
+  }
+  wf_text_add(p->out, "]");
+}
+
+static void print_reduce(wf_printer *p, const wf_stmt *stmt) {
+  wf_text_printf(p->out, "reduce %s ", wf_combiner_names[stmt->combiner]);
+  wf_print_lets(p, stmt->indices, stmt->buffer->rank);
+  print_element(p, stmt);
+  wf_text_printf(p->out, " lanes %d\n", stmt->lanes);
+  wf_print_end_lets(p);
+}
+
 static void print_store(wf_printer *p, const wf_stmt *stmt) {
   int rank = stmt->buffer->rank;
   const wf_expr *roots[WF_MAX_RANK + 1];
   for (int i = 0; i < rank; i++) roots[i] = stmt->indices[i];
   roots[rank] = stmt->value;
   wf_print_lets(p, roots, rank + 1);
-  wf_print_buffer(p, stmt->buffer);
-  wf_text_add(p->out, "[");
-  for (int i = 0; i < rank; i++) {
-    if (i) wf_text_add(p->out, ", ");
-    wf_print_root(p, stmt->indices[i]);
-  }
-  wf_text_printf(p->out, "] %s ", assignment(stmt->combiner));
+  print_element(p, stmt);
+  wf_text_printf(p->out, " %s ", assignment(stmt->combiner));
   wf_print_root(p, stmt->value);
   wf_print_end_lets(p);
   wf_text_add(p->out, "\n");
@@ -79,6 +92,8 @@ static void print_block(wf_printer *p, const wf_block *block, int indent) {
       wf_text_printf(p->out, " %s\n", space_names[stmt->buffer->space]);
       break;
     case WF_STMT_STORE: print_store(p, stmt); break;
+    case WF_STMT_BARRIER: wf_text_add(p->out, "barrier\n"); break;
+    case WF_STMT_REDUCE: print_reduce(p, stmt); break;
     }
   }
 }

@@ -96,6 +96,7 @@ static void check_block(wf_verifier *v, const wf_kernel *kernel, const wf_block 
     case WF_STMT_FOR: check_for(v, kernel, stmt, n); break;
     case WF_STMT_ALLOC: check_alloc(v, kernel, stmt, n); break;
     case WF_STMT_STORE: check_store(v, kernel, stmt, n); break;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
     case WF_STMT_IF: {
       v->what = "if";
       check_expr(v, kernel, stmt->condition, n);

@@ -104,6 +104,7 @@ static void build_block(wir_context *c, wf_block *block, const wir_list *stateme
     case WF_STMT_IF: build_if(c, block, text); break;
     case WF_STMT_ALLOC: build_alloc(c, block, text); break;
     case WF_STMT_STORE: build_store(c, block, text); break;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
     }
     c->scope.count = scope;   // an axis ends with its loop
   }

@@ -167,6 +167,7 @@ static void add_symbols_of_block(wf_kernel *kernel, const wf_block *block) {
       for (int j = 0; j < stmt->buffer->rank; j++) wf_expr_walk(stmt->indices[j], add_symbols_of_node, kernel);
       wf_expr_walk(stmt->value, add_symbols_of_node, kernel);
       break;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
     }
     add_symbols_of_block(kernel, &stmt->body);
   }

@@ -6,8 +6,9 @@
 #include "passes/passes.h"
 
 typedef struct wf_tile_target {  // a row of codegen/atoms.def
-  int vector_bytes, registers;   // of the machine's widest vectors
-  int rows, vectors;             // register tile of a contraction
+  int vector_bytes, registers;   // of the machine's widest vectors; GPU: of one access of a thread, of a thread
+  int rows, vectors;             // register tile of a contraction; GPU: of one thread, in rows and in vectors of a row
+  int gpu;                       // compute capability times 10: 80, 90; 0: a host
 } wf_tile_target;
 
 // How reads of a function's value look inside the kernel: a buffer from which the first `dropped` axes are gone

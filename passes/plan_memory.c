@@ -43,7 +43,7 @@ static void check_block(in_place *query, const wf_block *block) {
       check_expr(query, block, i, stmt->condition);
       check_block(query, &stmt->body);
       break;
-    case WF_STMT_ALLOC: break;
+    case WF_STMT_ALLOC: case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
     case WF_STMT_STORE:
       for (int j = 0; j < stmt->buffer->rank; j++) check_expr(query, block, i, stmt->indices[j]);
       check_expr(query, block, i, stmt->value);

@@ -6,15 +6,16 @@
 static wf_tile_target native_target(void) {
 #if defined(__x86_64__)
 #define WF_ATOM(name, bytes, registers, rows, vectors, test) \
-  if (test) return (wf_tile_target){bytes, registers, rows, vectors};
+  if (test) return (wf_tile_target){bytes, registers, rows, vectors, 0};
 #include "codegen/atoms.def"
 #endif
-  return (wf_tile_target){16, 16, 6, 2};
+  return (wf_tile_target){16, 16, 6, 2, 0};
 }
 
 bool wf_tile_target_from(wf_module *module, const char *name, wf_tile_target *out_target) {
   static const struct { const char *name; wf_tile_target target; } known[] = {
-#define WF_ATOM(name, bytes, registers, rows, vectors, test) {name, {bytes, registers, rows, vectors}},
+#define WF_ATOM(name, bytes, registers, rows, vectors, test) {name, {bytes, registers, rows, vectors, 0}},
+#define WF_GPU_ATOM(name, capability, bytes, registers, rows, vectors) {name, {bytes, registers, rows, vectors, capability}},
 #include "codegen/atoms.def"
   };
   const char *names[sizeof known / sizeof *known + 1] = {"native"};
@@ -31,7 +32,7 @@ bool wf_tile_target_from(wf_module *module, const char *name, wf_tile_target *ou
   wf_diagnostic *error = wf_error(module->diag, WF_NOWHERE, "tile: unknown target '%s'", name);
   const char *meant = wf_did_you_mean(name, names, (int)(sizeof names / sizeof *names));
   if (meant) wf_help(module->diag, error, "did you mean '%s'?", meant);
-  else wf_help(module->diag, error, "targets are native, x86-64-v2, x86-64-v3 and x86-64-v4");
+  else wf_help(module->diag, error, "targets are native, x86-64-v2, x86-64-v3, x86-64-v4, sm_80 and sm_90a");
   return false;
 }
 

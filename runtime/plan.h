@@ -52,8 +52,12 @@ typedef struct wf_plan_kernel {
   char *name;                   // for people: "conv1.relu"
   char *entry;                  // symbol in the host object
   char *place;                  // "cnn.net:12"
-  wf_formula tasks, scratch_bytes, flops, bytes;
-  wf_kernel_entry function;     // bound by the loader
+  wf_formula tasks, scratch_bytes, flops, bytes;   // of a GPU kernel, tasks are the blocks of its grid (one dimension)
+  wf_kernel_entry function;     // host code: bound by the loader
+  // GPU: threads of a block (0: host code), static shared memory of a block; the entry takes a pointer for each argument of the
+  // launch, then an i64 for each of these symbols (indices into the program's).
+  int threads, shared_bytes;
+  int *symbols, symbol_count;
 } wf_plan_kernel;
 
 typedef struct wf_plan {
@@ -71,5 +75,6 @@ typedef struct wf_program {
   wf_plan *plans; int plan_count;
   char *schedule_hash;          // in checkpoints; a resume under another warns
   char *metadata;               // JSON: what the train block and the net say of data, labels, metrics (docs/runtime.md)
+  char *target;                 // of the code that goes with it: "x86-64-v3", "native", "sm_80"; NULL: no code
 } wf_program;
 #endif
