@@ -31,7 +31,7 @@ static bool add_versions(wf_cache_key *key) {
 }
 
 static void add_options(cli *c, wf_cache_key *key) {
-  const char *level = cli_host_level(c);
+  const char *level = c->target;
   for (int i = 0; i < c->options.sets.count; i++) wf_cache_key_add_text(key, c->options.sets.items[i]);
   wf_cache_key_add(key, &c->options.sets.count, sizeof c->options.sets.count);
   wf_cache_key_add_text(key, c->options.passes);

@@ -145,12 +145,12 @@ static weft_status *read_weights(cli *c, wf_program *program, weft_bytes *out) {
 
 // A bundle names a level of the psABI, so that a lesser machine can refuse it.
 static int write_bundle(cli *c) {
-  if (!strcmp(cli_host_level(c), "native")) c->options.target = cli_machine_level();
+  if (!strcmp(c->target, "native")) c->target = cli_machine_level();
   wf_program *program;
   wf_code code;
   int failed = build(c, true, WF_CODE_OBJECT, &program, &code);
   if (failed) return failed;
-  weft_part parts[2] = {{.kind = WEFT_PART_OBJECT, .target = cli_host_level(c), .data = code.bytes, .size = code.size}};
+  weft_part parts[2] = {{.kind = WEFT_PART_OBJECT, .target = c->target, .data = code.bytes, .size = code.size}};
   weft_bytes weights = {0};
   weft_status *status = c->options.weights ? read_weights(c, program, &weights) : NULL;
   if (weights.data) parts[1] = (weft_part){.kind = WEFT_PART_WEIGHTS, .target = "", .data = weights.data, .size = weights.size};

@@ -38,7 +38,7 @@ static const char *with_target(cli *c, const char *passes, const char *level) {
 
 const char *cli_passes(cli *c, const char *precision) {
   if (c->options.passes) return c->options.passes;
-  const char *passes = wf_default_passes, *level = cli_host_level(c);
+  const char *passes = wf_default_passes, *level = c->target;
   if (strcmp(level, "native")) passes = with_target(c, passes, level);
   if (!precision || !strcmp(precision, "f32")) return passes;
   const char *option = !strcmp(precision, "f64") ? "to" : "compute", *fuse = strstr(passes, "fuse");
@@ -57,7 +57,7 @@ int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_
   wf_build_options options = {.form = form, .threads = c->options.threads,
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
   double start = cli_now();
-  wf_target_host *target = with_code ? wf_target_host_create(c->arena, c->diag, cli_host_level(c)) : NULL;
+  wf_target_host *target = with_code ? wf_target_host_create(c->arena, c->diag, c->target) : NULL;
   if (with_code && !target) return cli_report(c);
   options.target = target;
   bool built = wf_build_program(c->arena, module, &options, out_program, out_code);
@@ -121,7 +121,7 @@ static int obtain(cli *c, cli_program *out) {
     fprintf(stderr, "weft: `--device ref` interprets the network's source; %s holds machine code\n", c->options.file);
     return EXIT_USAGE;
   }
-  int code = cli_check_machine(cli_host_level(c));
+  int code = cli_check_machine(c->target);
   if (code) return code;
   cli_cache cache = cli_on_ref(c) ? (cli_cache){0} : cli_cache_begin(c);
   if (!cli_cache_load(c, &cache, &out->cached)) return compile(c, &cache, out);

@@ -26,31 +26,70 @@ static int check_device(const char *verb, const char *device) {
   return refuse(verb, "device", device, hint, "auto, cpu, and ref (the net IR interpreted in f64)");
 }
 
-static int check_level(const char *verb, const char *target) {
-  static const char there_is[] = "cpu, cpu:native, cpu:x86-64-v2, cpu:x86-64-v3 and cpu:x86-64-v4";
-  const char *level = strncmp(target, "cpu:", 4) ? target : target + 4;
-  if (!strcmp(target, "cpu")) return EXIT_DONE;
+// ---- targets ----------------------------------------------------------------------------------------------------------
+
+static const char *const gpu_targets[] = {"sm_80", "sm_90a", NULL};
+
+bool cli_is_gpu_target(const char *target) { return !strncmp(target, "sm_", 3); }
+
+static bool is_among(const char *word, const char *const *list) {
+  for (; *list; list++)
+    if (!strcmp(word, *list)) return true;
+  return false;
+}
+
+// "cpu:x86-64-v3" -> "x86-64-v3", "cpu" -> "native", "cuda:sm_80" -> "sm_80", "cuda" -> "sm_80"; a name alone is itself. NULL: unknown.
+static const char *target_of(const char *word) {
+  if (!strcmp(word, "cpu")) return "native";
+  if (!strcmp(word, "cuda")) return gpu_targets[0];
+  const char *cpu = strncmp(word, "cpu:", 4) ? word : word + 4, *gpu = strncmp(word, "cuda:", 5) ? word : word + 5;
+  if (is_among(cpu, wf_host_levels)) return cpu;
+  return is_among(gpu, gpu_targets) ? gpu : NULL;
+}
+
+static int unknown_target(const char *verb, const char *word) {
+  const char *names[8], *bare = strncmp(word, "cpu:", 4) == 0 ? word + 4 : strncmp(word, "cuda:", 5) == 0 ? word + 5 : word;
   int count = 0;
-  for (; wf_host_levels[count]; count++)
-    if (!strcmp(level, wf_host_levels[count])) return EXIT_DONE;
-  return refuse(verb, "target", target, wf_did_you_mean(level, wf_host_levels, count), there_is);
+  for (int i = 0; wf_host_levels[i]; i++) names[count++] = wf_host_levels[i];
+  for (int i = 0; gpu_targets[i]; i++) names[count++] = gpu_targets[i];
+  return refuse(verb, "target", word, wf_did_you_mean(bare, names, count),
+                "cpu, cpu:native, cpu:x86-64-v2, cpu:x86-64-v3, cpu:x86-64-v4, cuda:sm_80 and cuda:sm_90a");
+}
+
+// Splits --target at its commas into c->targets.
+static int read_targets(cli *c, const char *verb) {
+  for (const char *at = c->options.target; at && *at;) {
+    size_t length = strcspn(at, ",");
+    const char *word = wf_arena_strndup(c->arena, at, length), *target = target_of(word);
+    if (!target) return unknown_target(verb, word);
+    wf_vec_push(c->arena, &c->targets, target);
+    at += length + (at[length] == ',');
+  }
+  if (c->targets.count > 1 && (!strcmp(verb, "run") || !strcmp(verb, "train") || !strcmp(verb, "bench") || c->options.emit)) {
+    fprintf(stderr, "weft %s: one target is enough here, `%s` lists %d\n", verb, c->options.target, c->targets.count);
+    return EXIT_USAGE;
+  }
+  return EXIT_DONE;
+}
+
+// PTX and cubins are for a GPU, all else is for this machine where nothing else is asked for.
+static const char *default_target(const cli *c) {
+  bool device_code = c->options.emit && (!strcmp(c->options.emit, "ptx") || !strcmp(c->options.emit, "cubin"));
+  return device_code ? gpu_targets[0] : "native";
 }
 
 int cli_check_target(cli *c, const char *verb) {
   int code = c->options.device ? check_device(verb, c->options.device) : EXIT_DONE;
-  if (code == EXIT_DONE && c->options.target) code = check_level(verb, c->options.target);
-  if (code || !cli_on_ref(c) || !strcmp(verb, "run")) return code;
+  if (code == EXIT_DONE) code = read_targets(c, verb);
+  if (code) return code;
+  if (!c->targets.count) wf_vec_push(c->arena, &c->targets, default_target(c));
+  c->target = c->targets.items[0];
+  if (!cli_on_ref(c) || !strcmp(verb, "run")) return EXIT_DONE;
   fprintf(stderr, "weft %s: `--device ref` interprets `weft run` alone; %s runs on cpu\n", verb, verb);
   return EXIT_USAGE;
 }
 
 bool cli_on_ref(const cli *c) { return c->options.device && !strcmp(c->options.device, "ref"); }
-
-const char *cli_host_level(cli *c) {
-  const char *target = c->options.target;
-  if (!target || !strcmp(target, "cpu")) return "native";
-  return strncmp(target, "cpu:", 4) ? target : target + 4;
-}
 
 // ---- this machine -----------------------------------------------------------------------------------------------------
 
@@ -62,6 +101,10 @@ const char *cli_machine_level(void) {
 
 int cli_check_machine(const char *level) {
   const char *machine = cli_machine_level();
+  if (cli_is_gpu_target(level)) {
+    fprintf(stderr, "weft: code for %s runs on a GPU; here it can be compiled (weft compile)\n", level);
+    return EXIT_USAGE;
+  }
   if (!strcmp(level, "native") || strcmp(level, machine) <= 0) return EXIT_DONE;   // the names sort as the levels do
   fprintf(stderr, "weft: this machine has %s, so code for %s does not run here; it can be compiled here (weft compile)\n", machine, level);
   return EXIT_ENVIRONMENT;

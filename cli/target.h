@@ -3,11 +3,11 @@
 #define WEFT_CLI_TARGET_H
 #include "cli/cli.h"
 
-// EXIT_DONE, or EXIT_USAGE with a message for a device or target that this weft does not know.
+// Fills c->targets and c->target from --target and --device. EXIT_DONE, or EXIT_USAGE with a message for a device or target
+// that this weft does not know.
 int cli_check_target(cli *c, const char *verb);
 bool cli_on_ref(const cli *c);                 // --device ref
-// "x86-64-v3", "native": from --target.
-const char *cli_host_level(cli *c);
+bool cli_is_gpu_target(const char *target);    // "sm_80", "sm_90a"
 // The psABI level that this processor reaches: "x86-64-v2" (also below it), "x86-64-v3", "x86-64-v4".
 const char *cli_machine_level(void);
 // Whether code of `level` runs here: EXIT_DONE, or EXIT_ENVIRONMENT with a message.
