@@ -38,6 +38,38 @@ enum { WF_LONG_SUM = 1024 };     // a k from which on too few tasks are mended b
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);
+// ---- schedule_shared.c ----
+enum { WF_MOST_MEMBERS = 256 };
+// A kernel under construction and where the contraction's axes stand in it.
+typedef struct wf_contract {
+  wf_draft *draft;
+  const wf_contraction *c;
+  wf_op *const *members; int member_count;   // members[0] is c->op, the others are stored with it
+  wf_binding list[4 * WF_MAX_DIGITS]; int count;
+} wf_contract;
+// A loop, or nothing where the extent is 1: then *out_axis is 0. Vector and thread loops are always made.
+wf_block *wf_contract_open(wf_contract *contract, wf_block *block, wf_bind bind, const char *name, const wf_dim *extent,
+                           const wf_dim **out_axis);
+// flat < extent, where flat counts up to a multiple of block_size: known?
+bool wf_contract_inside(const wf_contract *contract, const wf_dim *flat, const wf_dim *extent, int block_size);
+const wf_expr *wf_contract_below(const wf_contract *contract, const wf_dim *flat, const wf_dim *extent);
+// if (flat < extent) where that is not known
+wf_block *wf_contract_guard(wf_contract *contract, wf_block *block, const wf_dim *flat, const wf_dim *extent, int block_size);
+// Binds the axes of a composite from the values of its digits, or from its flat index.
+void wf_contract_bind(wf_contract *contract, const wf_composite *composite, const wf_dim *const *values);
+void wf_contract_bind_flat(wf_contract *contract, const wf_composite *composite, const wf_dim *flat);
+// Digits [0, to) of a flat index over them; the first has no modulo.
+void wf_contract_digits(const wf_composite *composite, int to, const wf_dim *flat, const wf_dim **out);
+const wf_expr *wf_contract_value(const wf_contract *contract, const wf_expr *expr);
+// Registers [lanes] for members that are stored and read again: made again after its store, a value would read operands
+// that the store may have replaced. out_kept: one a member, NULL where it needs none.
+void wf_contract_keep(wf_contract *contract, wf_block *block, int64_t lanes, wf_value **out_kept);
+// The members at one point; `sum` is the contraction's element, later members are made from the members before them.
+void wf_contract_store(wf_contract *contract, wf_block *block, wf_value *const *kept, const wf_dim *lane, const wf_expr *sum);
+// Parameters: what an expression reads; then what members read and the launch's results.
+void wf_contract_read(wf_contract *contract, const wf_expr *expr);
+void wf_contract_declare(wf_contract *contract, wf_value *const *results, int result_count);
+wf_op *wf_contract_finish(wf_contract *contract);   // the launch, unlinked
 // ---- schedule_build.c ----
 // Launches of one contraction and of elementwise members over the same points, which are stored with its tiles.
 // epilogue[0] is c->op itself. results: what is read outside.
