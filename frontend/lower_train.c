@@ -37,7 +37,8 @@ static bool check_net(wf_train_block *block) {
   return false;
 }
 
-static bool declare_inputs(training *t) {
+// The inputs as the samples of `source` have them.
+static bool declare_inputs(training *t, const wf_data_source *source) {
   t->inputs = (wf_vals){0};
   if (!wf_lower_declare_inputs(t->lower, t->block->net, &t->inputs)) return false;
   if (!wf_source_is_picture(t->spec->data)) return true;
@@ -50,6 +51,7 @@ static bool declare_inputs(training *t) {
   }
   t->picture_type = picture->dtype;
   picture->dtype = WF_U8;   // the file's pixels come in; nothing has read the input yet
+  wf_train_picture_extents(t->block, source, picture);
   return true;
 }
 
@@ -292,7 +294,7 @@ static bool build_step(training *t) {
   if (symbol) wf_lower_bind_symbol(t->lower, symbol, wf_dim_const(t->function->module->dims, t->spec->batch));
   bind_length(t);
   int64_t parts = t->spec->microbatch ? t->spec->batch / t->spec->microbatch : 1;
-  bool fine = declare_inputs(t) && build_parts(t, parts);
+  bool fine = declare_inputs(t, t->spec->data) && build_parts(t, parts);
   end(t);
   return fine;
 }
@@ -302,7 +304,7 @@ static bool build_eval(training *t) {
   const char *symbol = batch_symbol(t->block->net);
   if (symbol) wf_lower_bind_symbol(t->lower, symbol, wf_dim_symbol(t->function->module->dims, symbol));
   pass_results pass;
-  bool fine = declare_inputs(t) && run_pass(t, 0, 1, &pass);
+  bool fine = declare_inputs(t, t->spec->test ? t->spec->test : t->spec->data) && run_pass(t, 0, 1, &pass);
   if (fine) publish(t, pass.loss, pass.metrics);
   end(t);
   return fine;
@@ -314,7 +316,7 @@ static bool build_infer(training *t) {
   if (wf_source_length(t->spec->data) && shape->count > 1 && !shape->items[1].rest && shape->items[1].value->kind == WF_E_NAME)
     wf_lower_bind_symbol(t->lower, shape->items[1].value->text, wf_dim_symbol(t->function->module->dims, shape->items[1].value->text));
   wf_vals inputs = {0}, results = {0};
-  bool fine = declare_inputs(t);
+  bool fine = declare_inputs(t, t->spec->data);
   for (int i = 0; fine && i < t->inputs.count; i++) wf_vec_push(t->block->arena, &inputs, t->inputs.items[i]);
   fine = fine && preprocess(t, &inputs) &&
          wf_lower_apply(t->lower, t->block->net, "", inputs.items, inputs.count, t->block->loc, &results);

@@ -286,6 +286,7 @@ static void tighten(wf_lower *lower, const wf_dim *dim, bool zero) {
   if (slope > 0 && low > symbol->low) symbol->low = low;
   if (slope < 0 && offset >= 0 && high < symbol->high) symbol->high = high;
   if (zero && slope < 0 && offset >= 0) symbol->low = high;
+  wf_dims_forget_bounds(lower->module->dims);   // the fact itself was asked about before
 }
 
 static bool divides_symbol(wf_lower *lower, const wf_ast_expr *expr) {

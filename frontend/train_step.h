@@ -18,6 +18,11 @@ void wf_micro_finish(wf_micro *micro, wf_loc loc);
 // Rows [index*size, (index+1)*size) of the first axis.
 wf_value *wf_micro_slice(wf_function *function, wf_value *whole, int64_t index, int64_t size);
 
+// ---- pictures (train_pictures.c) -------------------------------------------------------------------------------------
+// Gives the input that pictures fill the height and width of the source's pictures where they may differ from what the
+// net takes. Nothing has read the input yet.
+void wf_train_picture_extents(const wf_train_block *block, const wf_data_source *source, wf_value *picture);
+
 // ---- targets (train_targets.c) ---------------------------------------------------------------------------------------
 // The tensors that the loss takes after the net's results: their types follow from the loss's signature and the results.
 typedef struct wf_target { const char *name; wf_dtype dtype; int rank; const wf_dim *shape[WF_MAX_RANK]; wf_loc loc; } wf_target;

@@ -48,6 +48,7 @@ const wf_dim *wf_dim_const(wf_dims *dims, int64_t value);
 // The symbol of that name: made on first use with facts [1, 2^31-1], divisor 1.
 const wf_dim *wf_dim_symbol(wf_dims *dims, const char *name);
 wf_atom *wf_symbol_atom(wf_dims *dims, const char *name);   // to tighten facts, before the symbol is used in arithmetic
+void wf_dims_forget_bounds(wf_dims *dims);   // after a symbol was tightened that bounds were asked of before
 // A new axis, different from every other axis, with that extent.
 const wf_dim *wf_dim_axis(wf_dims *dims, const char *name, const wf_dim *extent);
 

@@ -232,6 +232,11 @@ int64_t wf_dim_high(const wf_dim *dim) {
   return node->high;
 }
 
+void wf_dims_forget_bounds(wf_dims *dims) {
+  for (size_t i = 0; i < dims->dim_slots; i++)
+    if (dims->dims[i]) dims->dims[i]->has_low = dims->dims[i]->has_high = false;
+}
+
 wf_interval wf_dim_range(const wf_dim *dim) { return (wf_interval){wf_dim_low(dim), wf_dim_high(dim)}; }
 
 // ---- symbolic bounds ---------------------------------------------------------------------------------------------------

@@ -158,6 +158,26 @@ static void crops(void **state) {
   program_end(&l.p);
 }
 
+// Windows of 3 x 4 in pictures of 6 x 6: all places come up, and the middle one outside training.
+static void windows(void **state) {
+  for (int training = 1; training >= 0; training--) {
+    lowered l = lower_net("net Main(x: f32[32, 2, 6, 6]) -> f32[32, 2, 3, 4] {\n    return random_window(x, 3, 4)\n}\n", training);
+    wf_tensor *x = pictures(&l), **out;
+    environment_run(&l.env, l.function, 0, 10, false, &out);
+    bool rows[4] = {false}, columns[3] = {false};
+    for (int n = 0; n < SAMPLES; n++) {
+      const double *got = out[0]->floats + n * 24;
+      int64_t first = (int64_t)got[0] - 1 - n * 72, top = first / SIDE, left = first % SIDE;
+      assert_true(top >= 0 && top < 4 && left >= 0 && left < 3);
+      if (!training) assert_true(top == 1 && left == 1);
+      rows[top] = columns[left] = true;
+      for (int i = 0; i < 24; i++) assert_true(got[i] == pixel(x, n, i / 12, (int)top + i / 4 % 3, (int)left + i % 4));
+    }
+    for (int i = 0; training && i < 4; i++) assert_true(rows[i] && (i == 3 || columns[i]));
+    program_end(&l.p);
+  }
+}
+
 static void cutouts(void **state) {
   lowered l = lower_net(AUGMENT("cutout(x, side=3)"), true);
   wf_tensor *x = pictures(&l), **out;
@@ -178,6 +198,6 @@ static void cutouts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(initialisers), cmocka_unit_test(dropout), cmocka_unit_test(flips),
-                                     cmocka_unit_test(crops), cmocka_unit_test(cutouts)};
+                                     cmocka_unit_test(crops), cmocka_unit_test(windows), cmocka_unit_test(cutouts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
