@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "runtime/arena_layout.h"
 #include "runtime/data/dataset.h"
 #include "runtime/formula.h"
@@ -221,13 +220,15 @@ static weft_status *find_symbols(weft_session *session, int plan, const weft_nam
 
 // ---- storage ------------------------------------------------------------------------------------------------------
 
-void weft_binding_destroy(weft_binding *binding) {
+void weft_binding_destroy(weft_session *session, const wf_plan *plan, weft_binding *binding) {
   if (!binding) return;
+  for (int i = 0; binding->downloads && i < plan->buffer_count; i++) free(binding->downloads[i]);
   free(binding->symbols);
   free(binding->elements);
   free(binding->offsets);
-  free(binding->owned);
+  weft_device_release(session->device, binding->owned);
   free(binding->addresses);
+  free(binding->downloads);
   free(binding);
 }
 
@@ -289,6 +290,7 @@ static weft_status *make_binding(weft_session *session, int plan, const int64_t 
   TRY(weft_allocate(buffers, sizeof *binding->elements, &binding->elements));
   TRY(weft_allocate(buffers, sizeof *binding->offsets, &binding->offsets));
   TRY(weft_allocate(buffers, sizeof *binding->addresses, &binding->addresses));
+  TRY(weft_allocate(buffers, sizeof *binding->downloads, &binding->downloads));
   TRY(weft_allocate(buffers, sizeof *bytes, &bytes));
   weft_status *failed = measure(session, p, state->roots, binding, bytes);
   if (!failed) failed = check_values(session, p, state, bytes);
@@ -296,7 +298,7 @@ static weft_status *make_binding(weft_session *session, int plan, const int64_t 
   free(bytes);
   void *owned = NULL;
   if (!failed) failed = weft_check_memory(session, "the buffers of one run", binding->arena_bytes + binding->owned_bytes);
-  if (!failed) failed = weft_allocate_aligned(binding->owned_bytes, &owned);
+  if (!failed) failed = weft_device_allocate(session->device, binding->owned_bytes, &owned);
   binding->owned = owned;
   return failed;
 }
@@ -317,51 +319,47 @@ static weft_status *take_binding(weft_session *session, int plan, const int64_t 
     TRY(weft_allocate(1, sizeof *binding, &binding));
     weft_status *failed = make_binding(session, plan, symbols, binding);
     if (failed) {
-      weft_binding_destroy(binding);
+      weft_binding_destroy(session, &session->program->plans[plan], binding);
       return failed;
     }
-    if (at == WEFT_BINDINGS) weft_binding_destroy(state->bindings[--at]);
+    if (at == WEFT_BINDINGS) weft_binding_destroy(session, &session->program->plans[plan], state->bindings[--at]);
   }
   memmove(&state->bindings[1], &state->bindings[0], (size_t)at * sizeof *state->bindings);
   state->bindings[0] = binding;
   return NULL;
 }
 
-// Contents do not outlive a run, so growing is freeing and allocating. Large arenas ask for large pages.
+// Contents do not outlive a run, so growing is freeing and allocating.
 static weft_status *grow_arena(weft_session *session, size_t bytes) {
-  enum { LARGE_PAGE = 2 << 20 };
   if (bytes <= session->arena_bytes) return NULL;
-  free(session->arena);
+  void *arena = NULL;
+  weft_device_release(session->device, session->arena);
   session->arena = NULL;
   session->arena_bytes = 0;
-  void *arena = NULL;
-  if (bytes < 2 * LARGE_PAGE) TRY(weft_context(weft_allocate_aligned(bytes, &arena), "the arena"));
-  else {
-    size_t rounded = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-    arena = aligned_alloc(LARGE_PAGE, rounded);
-    if (!arena) return weft_fail(WEFT_ENVIRONMENT, "out of memory: the arena takes %zu bytes", bytes);
-    madvise(arena, rounded, MADV_HUGEPAGE);   // advice: failing changes nothing
-  }
+  TRY(weft_context(weft_device_allocate(session->device, bytes, &arena), "the arena of %zu bytes", bytes));
   session->arena = arena;
   session->arena_bytes = bytes;
   return NULL;
 }
 
-static void *place_input(const weft_group *group, char *room, const weft_tensor *tensor) {
-  if (group->home == WEFT_HOME_CALLER && (uintptr_t)tensor->data % WEFT_ALIGNMENT == 0) return tensor->data;
-  memcpy(room, tensor->data, weft_tensor_bytes(tensor));
-  return room;
+// On the host the caller's memory serves as it is where nobody may write to it.
+static weft_status *place_input(weft_session *session, const weft_group *group, const weft_tensor *tensor, void **address) {
+  if (session->device->on_host && group->home == WEFT_HOME_CALLER && (uintptr_t)tensor->data % WEFT_ALIGNMENT == 0) {
+    *address = tensor->data;
+    return NULL;
+  }
+  return weft_device_upload(session->device, *address, tensor->data, weft_tensor_bytes(tensor));
 }
 
-static void set_addresses(weft_session *session, const wf_plan *plan, weft_plan_state *state, weft_binding *binding,
+static weft_status *set_addresses(weft_session *session, const wf_plan *plan, weft_plan_state *state, weft_binding *binding,
                           const weft_named_tensor *inputs, int count) {
   for (int i = 0; i < plan->buffer_count; i++) {
     if (state->roots[i] != i) continue;
     const weft_group *group = &state->groups[i];
     switch (group->home) {
     case WEFT_HOME_ARENA: binding->addresses[i] = session->arena + binding->offsets[i]; break;
-    case WEFT_HOME_VALUE: binding->addresses[i] = session->values[group->value].tensor.data; break;
-    case WEFT_HOME_SCALAR: binding->addresses[i] = session->scalars + group->scalar; break;
+    case WEFT_HOME_VALUE: binding->addresses[i] = session->values[group->value].memory; break;
+    case WEFT_HOME_SCALAR: binding->addresses[i] = (int64_t *)session->scalar_memory + group->scalar; break;
     case WEFT_HOME_CONST: binding->addresses[i] = state->constants[group->constant]; break;
     case WEFT_HOME_CALLER:
     case WEFT_HOME_OWNED: binding->addresses[i] = binding->owned + binding->offsets[i]; break;
@@ -370,9 +368,17 @@ static void set_addresses(weft_session *session, const wf_plan *plan, weft_plan_
   for (int i = 0; i < plan->buffer_count; i++) {
     if (plan->buffers[i].role != WF_BUFFER_INPUT) continue;
     int root = state->roots[i];
-    binding->addresses[root] = place_input(&state->groups[root], binding->addresses[root], find_input(inputs, count, plan->buffers[i].name));
+    TRY(place_input(session, &state->groups[root], find_input(inputs, count, plan->buffers[i].name), &binding->addresses[root]));
   }
   for (int i = 0; i < plan->buffer_count; i++) binding->addresses[i] = binding->addresses[state->roots[i]];
+  return NULL;
+}
+
+static weft_status *move_scalars(weft_session *session) {
+  if (session->scalars_moved || session->device->on_host) return NULL;
+  TRY(weft_device_upload(session->device, session->scalar_memory, session->scalars, WEFT_SCALARS * sizeof *session->scalars));
+  session->scalars_moved = true;
+  return NULL;
 }
 
 weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, weft_binding **out) {
@@ -385,7 +391,8 @@ weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor 
   TRY(failed);
   weft_plan_state *state = &session->plans[plan];
   TRY(grow_arena(session, state->bindings[0]->arena_bytes));
-  set_addresses(session, &session->program->plans[plan], state, state->bindings[0], inputs, input_count);
+  TRY(set_addresses(session, &session->program->plans[plan], state, state->bindings[0], inputs, input_count));
+  TRY(move_scalars(session));
   *out = state->bindings[0];
   return NULL;
 }

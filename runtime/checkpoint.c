@@ -47,6 +47,7 @@ static bool fill_metadata(json_t *metadata, const char *hash, const weft_progres
 weft_status *weft_checkpoint_save(weft_session *session, const char *path, const weft_progress *progress) {
   int count = weft_session_value_count(session);
   weft_named_tensor *tensors = NULL;
+  TRY(weft_context(weft_session_fetch_values(session), "saving the checkpoint"));
   TRY(weft_allocate((size_t)count, sizeof *tensors, &tensors));
   for (int i = 0; i < count; i++) {
     const weft_value *value = weft_session_value(session, i);
@@ -143,7 +144,9 @@ static void match_values(weft_session *session, const weft_safetensors *file, de
 static weft_status *read_values(weft_session *session, const weft_safetensors *file, const weft_stored_tensor *const *sources, int *out_count) {
   for (int i = 0; i < weft_session_value_count(session); i++) {
     if (!sources[i]) continue;
-    TRY(read_value(file, sources[i], &weft_session_value(session, i)->tensor));
+    weft_value *value = weft_session_value(session, i);
+    TRY(read_value(file, sources[i], &value->tensor));
+    TRY(weft_session_store_value(session, value));
     ++*out_count;
   }
   return NULL;

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "runtime/formula.h"
 #include "runtime/memory.h"
 #include "runtime/session_internal.h"
@@ -16,12 +15,6 @@ typedef struct run {
   weft_kernel_profile *rows;   // of this plan
 } run;
 
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static weft_status *evaluate(const run *r, const wf_formula *formula, int64_t otherwise, int64_t *out) {
   *out = otherwise;
   return formula->count ? weft_formula_checked(formula, r->binding->symbols, out) : NULL;
@@ -29,53 +22,27 @@ static weft_status *evaluate(const run *r, const wf_formula *formula, int64_t ot
 
 // ---- launch ---------------------------------------------------------------------------------------------------------
 
-typedef struct launch {
-  wf_kernel_entry function;
-  void *const *args;
-  const int64_t *symbols;
-  void **scratch;
-} launch;
-
-static void run_tasks(void *context, int worker, int64_t begin, int64_t end) {
-  const launch *l = context;
-  l->function(l->args, l->symbols, begin, end, l->scratch[worker]);
-}
-
-static weft_status *grow_scratch(weft_session *session, size_t bytes) {
-  if (bytes <= session->scratch_bytes) return NULL;
-  for (int i = 0; i < weft_pool_threads(session->pool); i++) {
-    free(session->scratch[i]);
-    session->scratch[i] = NULL;
-    session->scratch_bytes = 0;
-  }
-  for (int i = 0; i < weft_pool_threads(session->pool); i++)
-    TRY(weft_context(weft_allocate_aligned(bytes, &session->scratch[i]), "scratch memory of kernels"));
-  session->scratch_bytes = bytes;
-  return NULL;
-}
-
-static void account(run *r, int kernel, double seconds) {
-  const wf_plan_kernel *k = &r->session->program->kernels[kernel];
-  weft_kernel_profile *row = &r->rows[kernel];
-  row->launches++;
-  row->seconds += seconds;
-  row->flops += k->flops.count ? (double)wf_formula_eval(&k->flops, r->binding->symbols) : 0;
-  row->bytes += k->bytes.count ? (double)wf_formula_eval(&k->bytes, r->binding->symbols) : 0;
+static double evaluate_work(const run *r, const wf_formula *formula) {
+  return formula->count ? (double)wf_formula_eval(formula, r->binding->symbols) : 0;
 }
 
 static weft_status *run_launch(run *r, const wf_plan_step *step) {
-  const wf_plan_kernel *kernel = &r->session->program->kernels[step->kernel];
+  const wf_program *program = r->session->program;
+  const wf_plan_kernel *kernel = &program->kernels[step->kernel];
+  weft_kernel_profile *row = r->session->profile ? &r->rows[step->kernel] : NULL;
   int64_t tasks, scratch;
   TRY(evaluate(r, &kernel->tasks, 0, &tasks));
   TRY(evaluate(r, &kernel->scratch_bytes, 0, &scratch));
   if (scratch < 0) return weft_fail(WEFT_INTERNAL, "kernel '%s': negative scratch", kernel->name);
-  TRY(grow_scratch(r->session, (size_t)scratch));
   for (int i = 0; i < step->arg_count; i++) r->state->args[i] = r->binding->addresses[step->args[i]];
-  launch l = {kernel->function, r->state->args, r->binding->symbols, r->session->scratch};
-  double start = r->session->profile ? now() : 0;
-  weft_pool_run(r->session->pool, tasks, run_tasks, &l);
-  if (r->session->profile) account(r, step->kernel, now() - start);
-  return NULL;
+  weft_launch launch = {.program = program, .code = r->session->code, .kernel = step->kernel, .args = r->state->args, .arg_count = step->arg_count,
+                        .symbols = r->binding->symbols, .tasks = tasks, .scratch_bytes = (size_t)scratch, .seconds = row ? &row->seconds : NULL};
+  if (row) {
+    row->launches++;
+    row->flops += evaluate_work(r, &kernel->flops);
+    row->bytes += evaluate_work(r, &kernel->bytes);
+  }
+  return weft_device_launch(r->session->device, &launch);
 }
 
 // ---- copy, zero, sort -------------------------------------------------------------------------------------------------
@@ -97,13 +64,37 @@ static bool same_order(const wf_plan_buffer *a, const wf_plan_buffer *b) {
   return true;
 }
 
+static size_t bytes_of(const run *r, int buffer) {
+  return (size_t)r->binding->elements[buffer] * (size_t)wf_dtype_bytes(r->plan->buffers[buffer].dtype);
+}
+
+// A buffer for work that is done on the host: the device's memory where that is the host's, else a copy, with the contents if
+// they matter. store_host brings the copy back; drop_host frees it.
+typedef struct host_copy { int buffer; void *data; } host_copy;
+
+static weft_status *take_host(const run *r, int buffer, bool contents, host_copy *out) {
+  *out = (host_copy){buffer, r->binding->addresses[buffer]};
+  if (r->session->device->on_host) return NULL;
+  TRY(weft_allocate_aligned(bytes_of(r, buffer), &out->data));
+  return contents ? weft_device_download(r->session->device, out->data, r->binding->addresses[buffer], bytes_of(r, buffer)) : NULL;
+}
+
+static weft_status *store_host(const run *r, const host_copy *copy) {
+  if (r->session->device->on_host || !copy->data) return NULL;
+  TRY(weft_device_upload(r->session->device, r->binding->addresses[copy->buffer], copy->data, bytes_of(r, copy->buffer)));
+  return weft_device_synchronise(r->session->device);
+}
+
+static void drop_host(const run *r, host_copy *copy) {
+  if (!r->session->device->on_host) free(copy->data);
+  copy->data = NULL;
+}
+
 // Copies between storage orders, point by point.
-static weft_status *copy_reordered(const run *r, int to, int from) {
+static weft_status *reorder(const run *r, int to, int from, char *out, const char *in) {
   const wf_plan_buffer *target = &r->plan->buffers[to], *source = &r->plan->buffers[from];
   int64_t extents[WEFT_MAX_RANK], to_strides[WEFT_MAX_RANK], from_strides[WEFT_MAX_RANK], point[WEFT_MAX_RANK] = {0};
   size_t size = (size_t)wf_dtype_bytes(source->dtype);
-  char *out = r->binding->addresses[to];
-  const char *in = r->binding->addresses[from];
   if (target->rank != source->rank || source->rank > WEFT_MAX_RANK)
     return weft_fail(WEFT_INTERNAL, "plan '%s': a copy between different ranks and orders", r->plan->name);
   TRY(weft_buffer_extents(source, r->binding->symbols, extents));
@@ -121,6 +112,17 @@ static weft_status *copy_reordered(const run *r, int to, int from) {
   return NULL;
 }
 
+static weft_status *copy_reordered(const run *r, int to, int from) {
+  host_copy target = {0}, source = {0};
+  weft_status *failed = take_host(r, to, false, &target);
+  if (!failed) failed = take_host(r, from, true, &source);
+  if (!failed) failed = reorder(r, to, from, target.data, source.data);
+  if (!failed) failed = store_host(r, &target);
+  drop_host(r, &target);
+  drop_host(r, &source);
+  return failed;
+}
+
 static weft_status *run_copy(run *r, const wf_plan_step *step) {
   int to = step->args[0], from = step->args[1];
   const wf_plan_buffer *target = &r->plan->buffers[to], *source = &r->plan->buffers[from];
@@ -133,15 +135,12 @@ static weft_status *run_copy(run *r, const wf_plan_step *step) {
     return weft_fail(WEFT_INTERNAL, "plan '%s': a copy from '%s' to '%s' outside of them", r->plan->name, source->name, target->name);
   if (!step->to_offset.count && !step->from_offset.count && !step->count.count && !same_order(target, source)) return copy_reordered(r, to, from);
   size_t size = (size_t)wf_dtype_bytes(source->dtype);
-  memmove((char *)r->binding->addresses[to] + (size_t)to_offset * size, (char *)r->binding->addresses[from] + (size_t)from_offset * size,
-          (size_t)count * size);
-  return NULL;
+  return weft_device_copy(r->session->device, (char *)r->binding->addresses[to] + (size_t)to_offset * size,
+                          (char *)r->binding->addresses[from] + (size_t)from_offset * size, (size_t)count * size);
 }
 
 static weft_status *run_zero(run *r, const wf_plan_step *step) {
-  int buffer = step->args[0];
-  memset(r->binding->addresses[buffer], 0, (size_t)r->binding->elements[buffer] * (size_t)wf_dtype_bytes(r->plan->buffers[buffer].dtype));
-  return NULL;
+  return weft_device_zero(r->session->device, r->binding->addresses[step->args[0]], bytes_of(r, step->args[0]));
 }
 
 // The shape of a sort's result must be the source's but along the axis, where it may be shorter (top-k).
@@ -159,28 +158,41 @@ static weft_status *sort_result(const run *r, const wf_plan_step *step, int buff
   return NULL;
 }
 
-static weft_status *run_sort(run *r, const wf_plan_step *step) {
+// host: values, indices, from.
+static weft_status *sort_on_host(run *r, const wf_plan_step *step, const host_copy *host) {
   int values = step->args[0], indices = step->args[1], from = step->args[2];
   const wf_plan_buffer *source = &r->plan->buffers[from];
   int64_t extents[WEFT_MAX_RANK], strides[3][WEFT_MAX_RANK];
-  if (source->rank > WEFT_MAX_RANK || step->sort_axis < 0 || step->sort_axis >= source->rank)
-    return weft_fail(WEFT_INTERNAL, "plan '%s': a sort along no axis", r->plan->name);
   TRY(weft_buffer_extents(source, r->binding->symbols, extents));
   find_strides(source, extents, strides[2]);
   weft_sort_job job = {.dtype = source->dtype, .rank = source->rank, .axis = step->sort_axis, .descending = step->descending,
-                       .from = r->binding->addresses[from], .extents = extents, .from_strides = strides[2]};
+                       .from = host[2].data, .extents = extents, .from_strides = strides[2]};
   if (values >= 0) {
     TRY(sort_result(r, step, values, extents, strides[0], &job.kept));
-    job.values = r->binding->addresses[values];
+    job.values = host[0].data;
     job.values_strides = strides[0];
   }
   if (indices >= 0) {
     if (r->plan->buffers[indices].dtype != WF_I64) return weft_fail(WEFT_INTERNAL, "plan '%s': a sort's indices are not i64", r->plan->name);
     TRY(sort_result(r, step, indices, extents, strides[1], &job.kept));
-    job.indices = r->binding->addresses[indices];
+    job.indices = host[1].data;
     job.indices_strides = strides[1];
   }
-  return weft_sort(r->session->pool, &job);
+  return weft_sort(r->session->device->pool, &job);
+}
+
+static weft_status *run_sort(run *r, const wf_plan_step *step) {
+  host_copy host[3] = {0};
+  weft_status *failed = NULL;
+  const wf_plan_buffer *source = &r->plan->buffers[step->args[2]];
+  if (source->rank > WEFT_MAX_RANK || step->sort_axis < 0 || step->sort_axis >= source->rank)
+    return weft_fail(WEFT_INTERNAL, "plan '%s': a sort along no axis", r->plan->name);
+  for (int i = 0; i < 3 && !failed; i++)
+    if (step->args[i] >= 0) failed = take_host(r, step->args[i], i == 2, &host[i]);
+  if (!failed) failed = sort_on_host(r, step, host);
+  for (int i = 0; i < 2 && !failed; i++) failed = store_host(r, &host[i]);
+  for (int i = 0; i < 3; i++) drop_host(r, &host[i]);
+  return failed;
 }
 
 // ---- steps ----------------------------------------------------------------------------------------------------------
@@ -191,12 +203,14 @@ static bool touches(const run *r, const wf_plan_step *step, int root) {
   return false;
 }
 
-static void look(run *r, const wf_plan_step *step) {
+static weft_status *look(run *r, const wf_plan_step *step) {
   weft_watch *watch = r->watch;
-  if (watch->after_step) watch->stopped = watch->after_step(watch, step);
-  if (!watch->stopped && watch->buffer >= 0 && touches(r, step, watch->buffer))
-    watch->stopped = weft_find_nonfinite(r->plan->buffers[watch->buffer].dtype, r->binding->addresses[watch->buffer],
-                                         r->binding->elements[watch->buffer]) >= 0;
+  const void *data;
+  if (watch->after_step) TRY(watch->after_step(watch, step));
+  if (watch->stopped || watch->buffer < 0 || !touches(r, step, watch->buffer)) return NULL;
+  TRY(weft_view(r->session, r->binding, r->plan, watch->buffer, &data));
+  watch->stopped = weft_find_nonfinite(r->plan->buffers[watch->buffer].dtype, data, r->binding->elements[watch->buffer]) >= 0;
+  return NULL;
 }
 
 static weft_status *run_steps(run *r, int begin, int end);
@@ -225,7 +239,7 @@ static weft_status *run_steps(run *r, int begin, int end) {
       i += step->body_count;
       continue;
     }
-    look(r, step);
+    TRY(look(r, step));
   }
   return NULL;
 }
@@ -233,7 +247,10 @@ static weft_status *run_steps(run *r, int begin, int end) {
 weft_status *weft_execute(weft_session *session, int plan, weft_binding *binding, weft_watch *watch) {
   const wf_plan *p = &session->program->plans[plan];
   run r = {session, p, &session->plans[plan], binding, watch, session->rows + (size_t)plan * (size_t)session->program->kernel_count};
-  return weft_context(run_steps(&r, 0, p->step_count), "plan '%s'", p->name);
+  weft_status *failed = run_steps(&r, 0, p->step_count), *late = weft_device_synchronise(session->device);
+  if (!failed) failed = late;
+  else weft_status_free(late);
+  return weft_context(failed, "plan '%s'", p->name);
 }
 
 weft_status *weft_session_run(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count) {

@@ -132,6 +132,7 @@ weft_status *weft_model_load_weights(weft_model *model, const char *path) {
 weft_status *weft_model_save(weft_model *model, const char *path) {
   int count = weft_session_value_count(model->session);
   weft_named_tensor *tensors = NULL;
+  TRY(weft_session_fetch_values(model->session));
   TRY(weft_allocate((size_t)count, sizeof *tensors, &tensors));
   for (int i = 0; i < count; i++) {
     const weft_value *value = weft_session_value(model->session, i);

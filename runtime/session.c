@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "runtime/data/dataset.h"
 #include "runtime/formula.h"
 #include "runtime/json.h"
@@ -11,7 +10,8 @@
 #include "runtime/session_internal.h"
 
 const wf_program *weft_session_program(const weft_session *session) { return session->program; }
-int weft_session_threads(const weft_session *session) { return weft_pool_threads(session->pool); }
+int weft_session_threads(const weft_session *session) { return weft_pool_threads(session->device->pool); }
+weft_device *weft_session_device(const weft_session *session) { return session->device; }
 
 int weft_session_plan(const weft_session *session, const char *name) {
   for (int i = 0; i < session->program->plan_count; i++)
@@ -34,6 +34,21 @@ void weft_session_set_scalars(weft_session *session, int64_t step, int64_t seed,
   session->scalars[WEFT_SCALAR_STEP] = step;
   session->scalars[WEFT_SCALAR_SEED] = seed;
   session->scalars[WEFT_SCALAR_TOTAL] = total;
+  session->scalars_moved = session->device->on_host;
+}
+
+weft_status *weft_session_fetch_values(weft_session *session) {
+  for (int i = 0; i < session->value_count && !session->device->on_host; i++) {
+    weft_value *value = &session->values[i];
+    TRY(weft_device_download(session->device, value->tensor.data, value->memory, weft_tensor_bytes(&value->tensor)));
+  }
+  return NULL;
+}
+
+weft_status *weft_session_store_value(weft_session *session, weft_value *value) {
+  if (session->device->on_host) return NULL;
+  TRY(weft_device_upload(session->device, value->memory, value->tensor.data, weft_tensor_bytes(&value->tensor)));
+  return weft_device_synchronise(session->device);
 }
 
 static weft_status *broken(const wf_plan *plan, const wf_plan_buffer *buffer, const char *what) {
@@ -83,8 +98,10 @@ static weft_status *intern_value(weft_session *session, const wf_plan *plan, con
   size_t bytes = weft_tensor_bytes(&shape);
   session->value_bytes += bytes;
   TRY(weft_check_memory(session, "the parameters and states", session->value_bytes));
-  TRY(weft_context(weft_allocate_aligned(bytes, &value->tensor.data), "'%s'", buffer->name));
-  memset(value->tensor.data, 0, bytes);
+  TRY(weft_context(weft_device_allocate(session->device, bytes, &value->memory), "'%s'", buffer->name));
+  TRY(weft_device_zero(session->device, value->memory, bytes));
+  if (session->device->on_host) value->tensor.data = value->memory;
+  else TRY(weft_context(weft_allocate(bytes, 1, &value->tensor.data), "'%s'", buffer->name));
   return NULL;
 }
 
@@ -166,8 +183,8 @@ static weft_status *copy_constants(weft_session *session, const wf_plan *plan, w
     int64_t elements;
     TRY(weft_formula_checked(&buffer->elements, NULL, &elements));
     size_t bytes = (size_t)elements * (size_t)wf_dtype_bytes(buffer->dtype);
-    TRY(weft_allocate_aligned(bytes, &state->constants[i]));
-    memcpy(state->constants[i], buffer->data, bytes);
+    TRY(weft_device_allocate(session->device, bytes, &state->constants[i]));
+    TRY(weft_device_upload(session->device, state->constants[i], buffer->data, bytes));
     session->constant_bytes += bytes;
   }
   return NULL;
@@ -177,6 +194,16 @@ static weft_status *copy_constants(weft_session *session, const wf_plan *plan, w
 
 static weft_status *broken_step(const wf_plan *plan, int step, const char *what) {
   return weft_fail(WEFT_INTERNAL, "plan '%s', step %d: %s", plan->name, step, what);
+}
+
+static weft_status *check_kernel(const weft_session *session, const wf_plan_kernel *kernel) {
+  if (session->device->on_host) return kernel->function ? NULL : weft_fail(WEFT_INTERNAL, "kernel '%s' has no machine code", kernel->name);
+  if (!session->code || kernel->threads < 1 || kernel->threads > 1024)
+    return weft_fail(WEFT_INTERNAL, "kernel '%s' has no code for %s", kernel->name, session->device->ops->kind);
+  for (int i = 0; i < kernel->symbol_count; i++)
+    if (kernel->symbols[i] < 0 || kernel->symbols[i] >= session->program->symbol_count)
+      return weft_fail(WEFT_INTERNAL, "kernel '%s' takes a symbol that there is not", kernel->name);
+  return NULL;
 }
 
 static weft_status *check_step(const weft_session *session, const wf_plan *plan, int i, int end) {
@@ -190,8 +217,7 @@ static weft_status *check_step(const weft_session *session, const wf_plan *plan,
       return broken_step(plan, i, "an argument that is no buffer");
   if (step->kind == WF_STEP_LAUNCH) {
     if (step->kernel < 0 || step->kernel >= program->kernel_count) return broken_step(plan, i, "no such kernel");
-    if (!program->kernels[step->kernel].function)
-      return weft_fail(WEFT_INTERNAL, "kernel '%s' has no machine code", program->kernels[step->kernel].name);
+    TRY(check_kernel(session, &program->kernels[step->kernel]));
   }
   if (step->kind == WF_STEP_LOOP && (step->symbol < 0 || step->symbol >= program->symbol_count || step->body_count < 0 || i + step->body_count >= end))
     return broken_step(plan, i, "a damaged loop");
@@ -290,19 +316,21 @@ static weft_status *read_ranges(weft_session *session) {
 
 static weft_status *prepare(weft_session *session, const weft_session_options *options) {
   const wf_program *program = session->program;
-  size_t values = 0, threads;
+  size_t values = 0;
   for (int i = 0; i < program->plan_count; i++) values += (size_t)program->plans[i].buffer_count;
-  TRY(weft_pool_create(options->threads, &session->pool));
-  threads = (size_t)weft_pool_threads(session->pool);
-  TRY(weft_allocate(threads, sizeof *session->scratch, &session->scratch));
+  if (!options->device) TRY(weft_cpu_create(options->threads, &session->own_device));
+  session->device = options->device ? options->device : session->own_device;
+  session->code = options->code;
   TRY(weft_allocate((size_t)program->plan_count, sizeof *session->plans, &session->plans));
   TRY(weft_allocate(values, sizeof *session->values, &session->values));
   void *scalars = NULL;
-  TRY(weft_allocate_aligned(24 * sizeof *session->scalars, &scalars));
+  TRY(weft_allocate_aligned(WEFT_SCALARS * sizeof *session->scalars, &scalars));
   session->scalars = scalars;
-  memset(scalars, 0, 24 * sizeof *session->scalars);
+  memset(scalars, 0, WEFT_SCALARS * sizeof *session->scalars);
+  if (session->device->on_host) session->scalar_memory = scalars;
+  else TRY(weft_device_allocate(session->device, WEFT_SCALARS * sizeof *session->scalars, &session->scalar_memory));
   session->profile = options->profile;
-  session->memory_limit = options->memory_limit ? options->memory_limit : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+  session->memory_limit = options->memory_limit ? options->memory_limit : session->device->info.memory;
   size_t rows = (size_t)program->plan_count * (size_t)program->kernel_count;
   TRY(weft_allocate(rows, sizeof *session->rows, &session->rows));
   TRY(weft_allocate(rows, sizeof *session->report, &session->report));
@@ -322,9 +350,9 @@ weft_status *weft_session_create(const wf_program *program, const weft_session_o
   return failed;
 }
 
-static void destroy_plan(const wf_plan *plan, weft_plan_state *state) {
-  for (int i = 0; i < WEFT_BINDINGS; i++) weft_binding_destroy(state->bindings[i]);
-  for (int i = 0; state->constants && i < plan->buffer_count; i++) free(state->constants[i]);
+static void destroy_plan(weft_session *session, const wf_plan *plan, weft_plan_state *state) {
+  for (int i = 0; i < WEFT_BINDINGS; i++) weft_binding_destroy(session, plan, state->bindings[i]);
+  for (int i = 0; state->constants && i < plan->buffer_count; i++) weft_device_release(session->device, state->constants[i]);
   free(state->constants);
   free(state->roots);
   free(state->groups);
@@ -335,19 +363,21 @@ static void destroy_plan(const wf_plan *plan, weft_plan_state *state) {
 
 void weft_session_destroy(weft_session *session) {
   if (!session) return;
-  for (int i = 0; session->plans && i < session->program->plan_count; i++) destroy_plan(&session->program->plans[i], &session->plans[i]);
+  for (int i = 0; session->plans && i < session->program->plan_count; i++) destroy_plan(session, &session->program->plans[i], &session->plans[i]);
   for (int i = 0; i < session->value_count; i++) {
-    free(session->values[i].name);
-    free(session->values[i].tensor.data);
+    weft_value *value = &session->values[i];
+    free(value->name);
+    if (value->tensor.data != value->memory) free(value->tensor.data);
+    weft_device_release(session->device, value->memory);
   }
-  for (int i = 0; session->scratch && i < weft_pool_threads(session->pool); i++) free(session->scratch[i]);
   for (int i = 0; i < session->range_count; i++) free(session->ranges[i].input);
-  weft_pool_destroy(session->pool);
+  if (session->scalar_memory != session->scalars) weft_device_release(session->device, session->scalar_memory);
+  if (session->arena) weft_device_release(session->device, session->arena);
+  weft_device_destroy(session->own_device);
   free(session->plans);
   free(session->values);
   free(session->scalars);
-  free(session->arena);
-  free(session->scratch);
+  free(session->staging);
   free(session->ranges);
   free(session->rows);
   free(session->report);
@@ -385,6 +415,34 @@ int64_t weft_session_input_range(const weft_session *session, const char *input)
   return 0;
 }
 
+static size_t buffer_bytes(const weft_binding *binding, const wf_plan *plan, int buffer) {
+  return (size_t)binding->elements[buffer] * (size_t)wf_dtype_bytes(plan->buffers[buffer].dtype);
+}
+
+weft_status *weft_view(weft_session *session, const weft_binding *binding, const wf_plan *plan, int buffer, const void **out) {
+  *out = binding->addresses[buffer];
+  if (session->device->on_host) return NULL;
+  size_t bytes = buffer_bytes(binding, plan, buffer);
+  if (bytes > session->staging_bytes || !session->staging) {
+    free(session->staging);
+    session->staging_bytes = 0;
+    TRY(weft_allocate_aligned(bytes, &session->staging));
+    session->staging_bytes = bytes;
+  }
+  *out = session->staging;
+  return weft_device_download(session->device, session->staging, binding->addresses[buffer], bytes);
+}
+
+// The output on the host. Downloads have room of their own, since several outputs are looked at together.
+static weft_status *output_data(weft_session *session, const weft_binding *binding, const wf_plan *plan, int buffer, void **out) {
+  *out = binding->addresses[buffer];
+  if (session->device->on_host) return NULL;
+  size_t bytes = buffer_bytes(binding, plan, buffer);
+  if (!binding->downloads[buffer]) TRY(weft_allocate_aligned(bytes, &binding->downloads[buffer]));
+  *out = binding->downloads[buffer];
+  return weft_device_download(session->device, *out, binding->addresses[buffer], bytes);
+}
+
 weft_status *weft_session_output(weft_session *session, int plan, const char *name, weft_tensor *out) {
   const wf_plan *p = &session->program->plans[plan];
   const weft_binding *binding = session->plans[plan].bindings[0];
@@ -395,7 +453,7 @@ weft_status *weft_session_output(weft_session *session, int plan, const char *na
     if (!binding) return weft_fail(WEFT_BAD_INPUT, "plan '%s' has not run yet", p->name);
     out->dtype = (weft_dtype)buffer->dtype;
     out->rank = buffer->rank;
-    out->data = binding->addresses[i];
+    TRY(output_data(session, binding, p, i, &out->data));
     return weft_buffer_extents(buffer, binding->symbols, out->extents);
   }
   return weft_fail(WEFT_BAD_INPUT, "plan '%s' has no output '%s'", p->name, name);
@@ -420,7 +478,7 @@ void weft_session_profile_reset(weft_session *session) {
 }
 
 weft_memory weft_session_memory(const weft_session *session) {
-  weft_memory memory = {.arena = session->arena_bytes, .other = session->constant_bytes + session->scratch_bytes * (size_t)weft_pool_threads(session->pool)};
+  weft_memory memory = {.arena = session->arena_bytes, .other = session->constant_bytes + session->device->kept};
   for (int i = 0; i < session->value_count; i++)
     *(session->values[i].state ? &memory.states : &memory.parameters) += weft_tensor_bytes(&session->values[i].tensor);
   for (int i = 0; i < session->program->plan_count; i++)

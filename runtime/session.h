@@ -1,24 +1,27 @@
-// A program ready to run on the host: parameters and states by name (one copy for all plans), plans bound to the shapes
+// A program ready to run on a device: parameters and states by name (one copy for all plans), plans bound to the shapes
 // of their inputs, an arena that all plans share. One thread at a time uses a session.
 #ifndef WEFT_RUNTIME_SESSION_H
 #define WEFT_RUNTIME_SESSION_H
-#include "runtime/plan.h"
+#include "runtime/device.h"
 #include "runtime/status.h"
 
 typedef struct weft_session weft_session;
 
 typedef struct weft_session_options {
-  int threads;    // 0: WEFT_THREADS, else the CPUs this process may use
+  weft_device *device;   // borrowed; NULL: the host, as a device of the session's own
+  weft_code *code;       // the program's, loaded on the device; borrowed. NULL on the host: the kernels' functions are bound
+  int threads;    // of the session's own device; 0: WEFT_THREADS, else the CPUs this process may use
   bool profile;   // time each launch
-  size_t memory_limit;   // bytes for parameters and states, and for one run's arena; 0: the machine's memory
+  size_t memory_limit;   // bytes for parameters and states, and for one run's arena; 0: the device's memory
 } weft_session_options;
 
-// Borrows the program, whose kernels have their functions bound. Parameters and states are zero until the init plan or a
+// Borrows the program. Parameters and states are zero until the init plan or a
 // checkpoint fills them.
 weft_status *weft_session_create(const wf_program *program, const weft_session_options *options, weft_session **out);
 void weft_session_destroy(weft_session *session);
 const wf_program *weft_session_program(const weft_session *session);
 int weft_session_threads(const weft_session *session);
+weft_device *weft_session_device(const weft_session *session);
 
 // The index of a plan, -1 where the program has none of that name.
 int weft_session_plan(const weft_session *session, const char *name);
@@ -29,11 +32,15 @@ typedef struct weft_value {
   char *name;
   bool state;            // not trained: kept with the optimizer's
   bool infers;           // eval or infer reads it: parameters, running means, not an optimizer's moments
-  weft_tensor tensor;    // row-major, aligned; the session's
+  weft_tensor tensor;    // row-major, aligned, on the host; the session's
+  void *memory;          // where kernels find it. On the host: tensor.data; else tensor.data is a copy, moved by the calls below
 } weft_value;
 int weft_session_value_count(const weft_session *session);
 weft_value *weft_session_value(weft_session *session, int index);
 weft_value *weft_session_find_value(weft_session *session, const char *name);   // NULL where absent
+// From the device to tensor.data, of every value; and back, of one. Nothing happens where both are the same memory.
+weft_status *weft_session_fetch_values(weft_session *session);
+weft_status *weft_session_store_value(weft_session *session, weft_value *value);
 
 // The i64 scalars that plans may read. step: the number of the training step that runs, from 0. total: steps in all.
 void weft_session_set_scalars(weft_session *session, int64_t step, int64_t seed, int64_t total);
@@ -43,7 +50,7 @@ void weft_session_set_scalars(weft_session *session, int64_t step, int64_t seed,
 // Every INPUT of the plan must be given, by name, in its dtype and rank. Binds the symbols from the shapes, checks the
 // program's facts, lays the arena out (kept for the last few shapes) and runs all steps.
 weft_status *weft_session_run(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count);
-// An output of the plan's latest run; its data is valid until the plan runs again.
+// An output of the plan's latest run, on the host; its data is valid until the plan runs again.
 weft_status *weft_session_output(weft_session *session, int plan, const char *name, weft_tensor *out);
 int weft_session_output_count(const weft_session *session, int plan);
 // The buffer of the plan's i-th OUTPUT, in plan order.
@@ -85,7 +92,7 @@ typedef struct weft_kernel_profile {
 void weft_session_profile(const weft_session *session, const weft_kernel_profile **out_rows, int *out_count);
 void weft_session_profile_reset(weft_session *session);
 
-typedef struct weft_memory { size_t parameters, states, arena, other; } weft_memory;   // bytes; other: outputs, constants, scratch
+typedef struct weft_memory { size_t parameters, states, arena, other; } weft_memory;   // bytes; other: outputs, inputs, constants, scratch
 weft_memory weft_session_memory(const weft_session *session);
 
 #endif

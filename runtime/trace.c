@@ -29,39 +29,39 @@ typedef struct tracer {
   bool nan_only;         // pass over infinities
   int buffer, step;      // what was found; -1
   int64_t element;
+  double value;
 } tracer;
 
-static int64_t search_buffer(const tracer *t, int buffer) {
+// Sets buffer, element and value where something is found.
+static weft_status *search_buffer(tracer *t, int buffer) {
   const wf_plan_buffer *b = &t->plan->buffers[buffer];
-  const void *data = t->binding->addresses[buffer];
-  int64_t count = t->binding->elements[buffer], at = weft_find_nonfinite(b->dtype, data, count);
-  if (!t->nan_only || at < 0) return at;
-  for (; at < count; at++)
-    if (isnan(wf_load_element(b->dtype, data, at))) return at;
-  return -1;
+  const void *data;
+  int64_t count = t->binding->elements[buffer];
+  TRY(weft_view(t->session, t->binding, t->plan, buffer, &data));
+  int64_t at = weft_find_nonfinite(b->dtype, data, count);
+  while (at >= 0 && at < count && t->nan_only && !isnan(wf_load_element(b->dtype, data, at))) at++;
+  if (at < 0 || at == count) return NULL;
+  t->buffer = buffer;
+  t->element = at;
+  t->value = wf_load_element(b->dtype, data, at);
+  return NULL;
 }
 
-static bool search_step(weft_watch *watch, const wf_plan_step *step) {
+static weft_status *search_step(weft_watch *watch, const wf_plan_step *step) {
   tracer *t = (tracer *)watch;
-  for (int i = step->arg_count - 1; i >= 0; i--) {   // results come after operands
-    if (step->args[i] < 0) continue;
-    int64_t at = search_buffer(t, step->args[i]);
-    if (at < 0) continue;
-    t->buffer = step->args[i];
-    t->element = at;
-    t->step = (int)(step - t->plan->steps);
-    return true;
-  }
-  return false;
+  for (int i = step->arg_count - 1; i >= 0 && t->buffer < 0; i--)   // results come after operands
+    if (step->args[i] >= 0) TRY(search_buffer(t, step->args[i]));
+  if (t->buffer >= 0) t->step = (int)(step - t->plan->steps);
+  watch->stopped = t->buffer >= 0;
+  return NULL;
 }
 
-static void search_given(tracer *t) {
+static weft_status *search_given(tracer *t) {
   for (int i = 0; i < t->plan->buffer_count && t->buffer < 0; i++) {
     wf_buffer_role role = t->plan->buffers[i].role;
-    if (role != WF_BUFFER_PARAM && role != WF_BUFFER_STATE && role != WF_BUFFER_INPUT && role != WF_BUFFER_CONST) continue;
-    t->element = search_buffer(t, i);
-    if (t->element >= 0) t->buffer = i;
+    if (role == WF_BUFFER_PARAM || role == WF_BUFFER_STATE || role == WF_BUFFER_INPUT || role == WF_BUFFER_CONST) TRY(search_buffer(t, i));
   }
+  return NULL;
 }
 
 static void point_text(const tracer *t, char *text, size_t size) {
@@ -85,7 +85,7 @@ static weft_status *describe(const tracer *t, char **out) {
   const char *name = buffer->name ? buffer->name : "?";
   char point[200];
   point_text(t, point, sizeof point);
-  double value = wf_load_element(buffer->dtype, t->binding->addresses[t->buffer], t->element);
+  double value = t->value;
   if (isnan(value)) value = NAN;   // the sign of a NaN says nothing
   if (t->step < 0) return weft_format_text(out, "%s '%s'%s is %g", roles[buffer->role], name, point, value);
   const wf_plan_step *step = &t->plan->steps[t->step];
@@ -95,18 +95,24 @@ static weft_status *describe(const tracer *t, char **out) {
                           kernel->place ? ")" : "", value, name, point);
 }
 
+// Leftovers of the run before are not findings.
+static weft_status *clear(tracer *t, const weft_plan_state *state) {
+  weft_device *device = t->session->device;
+  TRY(weft_device_zero(device, t->session->arena, t->session->arena_bytes));
+  for (int i = 0; i < t->plan->buffer_count; i++)
+    if (t->plan->buffers[i].role == WF_BUFFER_OUTPUT && state->groups[state->roots[i]].home == WEFT_HOME_OWNED)
+      TRY(weft_device_zero(device, t->binding->addresses[i], (size_t)t->binding->elements[i] * (size_t)wf_dtype_bytes(t->plan->buffers[i].dtype)));
+  return NULL;
+}
+
 static weft_status *trace_once(tracer *t, int plan, const weft_named_tensor *inputs, int input_count) {
   weft_binding *binding;
   TRY(weft_bind(t->session, plan, inputs, input_count, &binding));
-  if (t->session->arena) memset(t->session->arena, 0, t->session->arena_bytes);   // leftovers are not findings
-  if (binding->owned)
-    for (int i = 0; i < t->plan->buffer_count; i++)
-      if (t->plan->buffers[i].role == WF_BUFFER_OUTPUT && t->session->plans[plan].groups[t->session->plans[plan].roots[i]].home == WEFT_HOME_OWNED)
-        memset(binding->addresses[i], 0, (size_t)binding->elements[i] * (size_t)wf_dtype_bytes(t->plan->buffers[i].dtype));
   t->binding = binding;
+  TRY(clear(t, &t->session->plans[plan]));
   // An output that shares an input's storage was just cleared: bind the inputs again.
   TRY(weft_bind(t->session, plan, inputs, input_count, &binding));
-  search_given(t);
+  TRY(search_given(t));
   return t->buffer >= 0 ? NULL : weft_execute(t->session, plan, binding, &t->watch);
 }
 
@@ -116,7 +122,7 @@ static weft_status *trace(weft_session *session, int plan, const weft_named_tens
               .plan = &session->program->plans[plan], .nan_only = nan_only, .buffer = -1, .step = -1};
   TRY(trace_once(&t, plan, inputs, input_count));
   if (t.buffer < 0) return NULL;
-  *out_nan = isnan(wf_load_element(t.plan->buffers[t.buffer].dtype, t.binding->addresses[t.buffer], t.element));
+  *out_nan = isnan(t.value);
   return describe(&t, out_text);
 }
 
