@@ -145,16 +145,17 @@ static weft_status *read_weights(cli *c, wf_program *program, weft_bytes *out) {
 
 // A bundle names a level of the psABI, so that a lesser machine can refuse it.
 static int write_bundle(cli *c) {
-  if (!strcmp(c->target, "native")) c->target = cli_machine_level();
+  if (!strcmp(c->target, "native")) c->target = weft_machine_level();
   wf_program *program;
   wf_code code;
   int failed = build(c, true, WF_CODE_OBJECT, &program, &code);
   if (failed) return failed;
+  program->target = (char *)c->target;
   weft_part parts[2] = {{.kind = WEFT_PART_OBJECT, .target = c->target, .data = code.bytes, .size = code.size}};
   weft_bytes weights = {0};
   weft_status *status = c->options.weights ? read_weights(c, program, &weights) : NULL;
   if (weights.data) parts[1] = (weft_part){.kind = WEFT_PART_WEIGHTS, .target = "", .data = weights.data, .size = weights.size};
-  if (!status) status = weft_bundle_write(c->options.output_file, program, parts, weights.data ? 2 : 1);
+  if (!status) status = weft_bundle_write(c->options.output_file, &(const wf_program *){program}, 1, parts, weights.data ? 2 : 1);
   free(weights.data);
   if (!status && c->options.verbose)
     fprintf(stderr, "%s: %d kernels, %zu bytes of code for %s%s\n", c->options.output_file, program->kernel_count, code.size, parts[0].target,

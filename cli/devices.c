@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include "cli/target.h"
+#include "runtime/program_load.h"
 
 static int usable_cores(void) {
   cpu_set_t set;
@@ -19,10 +20,10 @@ int cli_devices(cli *c) {
   int cores = usable_cores();
   bool cuda = cuda_driver();
   if (c->options.json) {
-    printf("{\"name\":\"cpu\",\"level\":\"%s\",\"threads\":%d}\n{\"name\":\"ref\"}\n{\"name\":\"cuda\",\"driver\":%s}\n", cli_machine_level(), cores, cuda ? "true" : "false");
+    printf("{\"name\":\"cpu\",\"level\":\"%s\",\"threads\":%d}\n{\"name\":\"ref\"}\n{\"name\":\"cuda\",\"driver\":%s}\n", weft_machine_level(), cores, cuda ? "true" : "false");
     return EXIT_DONE;
   }
-  printf("cpu   %s, %d thread%s\n", cli_machine_level(), cores, cores == 1 ? "" : "s");
+  printf("cpu   %s, %d thread%s\n", weft_machine_level(), cores, cores == 1 ? "" : "s");
   printf("ref   net IR interpreted in f64 (slow; the oracle)\n");
   printf("cuda  %s\n", cuda ? "driver found; this version does not run on it yet" : "no driver (libcuda.so.1 is not installed)");
   return EXIT_DONE;

@@ -78,30 +78,18 @@ static int compile(cli *c, const cli_cache *cache, cli_program *out) {
   return code;
 }
 
-// Takes the object of the bundle that this machine runs.
+// Takes the best target of the bundle that this machine runs, or the one that --target names.
 static int open_bundle(cli *c, cli_program *out) {
   weft_status *failed = weft_bundle_open(c->options.file, &out->bundle);
-  if (failed) return cli_status(c, failed);
+  if (!failed) failed = weft_program_load(&out->bundle, c->options.target, &out->object);
+  if (!failed) failed = weft_bundle_part(&out->bundle, WEFT_PART_WEIGHTS, "", &out->weights);
   out->program = &out->bundle.program;
-  const weft_part *best = NULL, *any = NULL;
-  for (int i = 0; i < out->bundle.part_count; i++) {
-    const weft_part *part = &out->bundle.parts[i];
-    if (part->kind == WEFT_PART_WEIGHTS) out->weights = part;
-    if (part->kind != WEFT_PART_OBJECT) continue;
-    any = part;
-    if (strcmp(part->target, cli_machine_level()) <= 0 && (!best || strcmp(part->target, best->target) > 0)) best = part;
-  }
-  if (best) {
-    out->code = (wf_code){(char *)best->data, best->size};
-    return EXIT_DONE;
-  }
-  if (any) return cli_check_machine(any->target);
-  fprintf(stderr, "weft: %s holds no code for the host\n", c->options.file);
-  return EXIT_INPUT;
+  return cli_status(c, failed);
 }
 
 static int bind_entries(cli_program *out) {
   char message[256];
+  if (out->object) return EXIT_DONE;   // of a bundle
   out->object = wf_object_load(out->code.bytes, out->code.size, message, sizeof message);
   if (out->object && wf_object_bind(out->object, out->program, message, sizeof message)) return EXIT_DONE;
   fprintf(stderr, "weft: the code of this program does not load: %s\n", message);

@@ -5,7 +5,7 @@
 #include "codegen/build_plan.h"
 #include "codegen/program_cache.h"
 #include "frontend/frontend.h"
-#include "runtime/load_object.h"
+#include "runtime/program_load.h"
 #include "runtime/session.h"
 
 typedef struct cli_program {

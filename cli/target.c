@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "codegen/target_host.h"
+#include "runtime/program_load.h"
 
 static const char *const device_names[] = {"auto", "cpu", "ref", "cuda", "simt"};
 enum { DEVICES = 5, DEVICES_HERE = 3 };   // the first DEVICES_HERE run in this version
@@ -93,14 +94,8 @@ bool cli_on_ref(const cli *c) { return c->options.device && !strcmp(c->options.d
 
 // ---- this machine -----------------------------------------------------------------------------------------------------
 
-const char *cli_machine_level(void) {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4";
-  return __builtin_cpu_supports("x86-64-v3") ? "x86-64-v3" : "x86-64-v2";
-}
-
 int cli_check_machine(const char *level) {
-  const char *machine = cli_machine_level();
+  const char *machine = weft_machine_level();
   if (cli_is_gpu_target(level)) {
     fprintf(stderr, "weft: code for %s runs on a GPU; here it can be compiled (weft compile)\n", level);
     return EXIT_USAGE;

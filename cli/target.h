@@ -8,8 +8,6 @@
 int cli_check_target(cli *c, const char *verb);
 bool cli_on_ref(const cli *c);                 // --device ref
 bool cli_is_gpu_target(const char *target);    // "sm_80", "sm_90a"
-// The psABI level that this processor reaches: "x86-64-v2" (also below it), "x86-64-v3", "x86-64-v4".
-const char *cli_machine_level(void);
 // Whether code of `level` runs here: EXIT_DONE, or EXIT_ENVIRONMENT with a message.
 int cli_check_machine(const char *level);
 // Words that tell processors apart for which "native" gives different code; out has room for CLI_CPU_WORDS.

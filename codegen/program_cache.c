@@ -105,18 +105,19 @@ static size_t check_head(wf_arena *arena, const weft_bytes *bytes) {
 
 // ---- loading --------------------------------------------------------------------------------------------------------
 
+static weft_status *read_bundle(wf_cached *cached, size_t head) {
+  const weft_part *code;
+  TRY(weft_bundle_open_memory("cache", cached->bytes.data + head, cached->bytes.size - head, &cached->bundle));
+  TRY(weft_bundle_select(&cached->bundle, ""));
+  TRY(weft_bundle_part(&cached->bundle, WEFT_PART_OBJECT, "", &code));
+  if (code) cached->code = (wf_code){(char *)code->data, code->size};
+  return NULL;
+}
+
 static bool open_bundle(wf_cached *cached, size_t head) {
-  weft_status *failed = weft_bundle_open_memory("cache", cached->bytes.data + head, cached->bytes.size - head, &cached->bundle);
-  if (failed) {
-    weft_status_free(failed);
-    cached->bundle = (weft_bundle){0};
-    return false;
-  }
-  for (int i = 0; i < cached->bundle.part_count; i++) {
-    const weft_part *part = &cached->bundle.parts[i];
-    if (part->kind == WEFT_PART_OBJECT) cached->code = (wf_code){(char *)part->data, part->size};
-  }
-  return cached->code.bytes != NULL;
+  weft_status *failed = read_bundle(cached, head);
+  weft_status_free(failed);
+  return !failed && cached->code.bytes != NULL;
 }
 
 bool wf_cache_load(wf_arena *arena, const char *folder, wf_cache_key key, wf_cached *out) {
@@ -208,7 +209,9 @@ weft_status *wf_cache_store(wf_arena *arena, const char *folder, wf_cache_key ke
   TRY(make_folders(arena, folder));
   weft_part part = {.kind = WEFT_PART_OBJECT, .target = "", .data = code->bytes, .size = code->size};
   weft_bytes bundle;
-  TRY(weft_bundle_serialize(program, &part, 1, &bundle));
+  wf_program unnamed = *program;   // the key says for which machine the code is
+  unnamed.target = NULL;
+  TRY(weft_bundle_serialize(&(const wf_program *){&unnamed}, 1, &part, 1, &bundle));
   wf_text head;
   wf_text_init(&head);
   write_head(&head, dependencies);

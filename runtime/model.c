@@ -6,10 +6,9 @@
 #include "runtime/data/image.h"
 #include "runtime/data/loader.h"
 #include "runtime/data/npy.h"
-#include "runtime/load_object.h"
 #include "runtime/memory.h"
 #include "runtime/metadata.h"
-#include "runtime/program_io.h"
+#include "runtime/program_load.h"
 #include "runtime/safetensors.h"
 #include "runtime/train.h"
 
@@ -23,63 +22,20 @@ struct weft_model {
   bool has_weights;
 };
 
-// ---- machine code ---------------------------------------------------------------------------------------------------
-
-// The best first. An object named otherwise ("native") is not portable and is taken only where nothing else is there.
-static int level_of(const char *target) {
-#if defined(__x86_64__)
-  if (strcmp(target, "x86-64-v4") == 0) return __builtin_cpu_supports("x86-64-v4") ? 4 : 0;
-  if (strcmp(target, "x86-64-v3") == 0) return __builtin_cpu_supports("x86-64-v3") ? 3 : 0;
-  if (strcmp(target, "x86-64-v2") == 0) return __builtin_cpu_supports("x86-64-v2") ? 2 : 0;
-#endif
-  return 1;
-}
-
-static const weft_part *best_object(const weft_bundle *bundle) {
-  const weft_part *best = NULL;
-  for (int i = 0; i < bundle->part_count; i++) {
-    const weft_part *part = &bundle->parts[i];
-    if (part->kind != WEFT_PART_OBJECT || level_of(part->target) == 0) continue;
-    if (!best || level_of(part->target) > level_of(best->target)) best = part;
-  }
-  return best;
-}
-
-static weft_status *no_object(const char *name, const weft_bundle *bundle) {
-  char targets[256] = "";
-  for (int i = 0; i < bundle->part_count; i++) {
-    size_t length = strlen(targets);
-    if (bundle->parts[i].kind != WEFT_PART_WEIGHTS) snprintf(targets + length, sizeof targets - length, "%s%s", length ? ", " : "", bundle->parts[i].target);
-  }
-  return weft_fail(WEFT_ENVIRONMENT, "%s holds no machine code for this CPU (it has: %s); compile it with --target cpu", name, *targets ? targets : "none");
-}
-
-static weft_status *load_code(weft_model *model, const char *name) {
-  const weft_part *part = best_object(&model->bundle);
-  char message[512];
-  if (!part) return no_object(name, &model->bundle);
-  model->object = wf_object_load(part->data, part->size, message, sizeof message);
-  if (!model->object) return weft_fail(WEFT_BAD_INPUT, "%s: the machine code for %s: %s", name, part->target, message);
-  if (!wf_object_bind(model->object, &model->bundle.program, message, sizeof message))
-    return weft_fail(WEFT_BAD_INPUT, "%s: the machine code for %s: %s", name, part->target, message);
-  return NULL;
-}
-
 // ---- life -----------------------------------------------------------------------------------------------------------
 
 static weft_status *load_part_weights(weft_model *model, const char *name) {
-  for (int i = 0; i < model->bundle.part_count; i++) {
-    const weft_part *part = &model->bundle.parts[i];
-    if (part->kind != WEFT_PART_WEIGHTS) continue;
-    TRY(weft_weights_load_memory(model->session, name, part->data, part->size));
-    model->has_weights = true;
-  }
+  const weft_part *part;
+  TRY(weft_bundle_part(&model->bundle, WEFT_PART_WEIGHTS, "", &part));
+  if (!part) return NULL;
+  TRY(weft_weights_load_memory(model->session, name, part->data, part->size));
+  model->has_weights = true;
   return NULL;
 }
 
 static weft_status *start(weft_model *model, const char *name, const weft_model_options *options) {
   weft_session_options session = {.threads = options ? options->threads : 0, .memory_limit = options ? options->memory_limit : 0};
-  TRY(load_code(model, name));
+  TRY(weft_program_load(&model->bundle, options ? options->target : NULL, &model->object));
   TRY(weft_context(weft_metadata_parse(model->bundle.program.metadata, &model->metadata), "%s", name));
   TRY(weft_context(weft_session_create(&model->bundle.program, &session, &model->session), "%s", name));
   model->infer = weft_session_plan(model->session, "infer");

@@ -1,4 +1,4 @@
-// Reading of bundles (program_io.h). The checksum tells chance damage; that nothing is out of bounds is checked all the
+// Reading of bundles (program_io.h). The checksums tell chance damage; that nothing is out of bounds is checked all the
 // same, because a file may be made with the right checksum.
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +38,7 @@ typedef struct reader {
   const char *wrong;
   bool no_memory;
   const wf_program *program;   // for ranges of symbols and kernels
+  const weft_part *constants;  // NULL: none
 } reader;
 
 static void complain(reader *r, const char *wrong) {
@@ -135,7 +136,9 @@ static void get_constant(reader *r, wf_plan_buffer *buffer) {
   weft_status *status = weft_formula_checked(&buffer->elements, NULL, &elements);
   weft_status_free(status);
   if (status || elements < 0 || !weft_shape_bytes(buffer->dtype, 1, &elements, &wanted) || wanted != bytes) complain(r, "a constant of the wrong size");
-  buffer->data = r->wrong ? NULL : get(r, (size_t)bytes);
+  uint64_t at = (uint64_t)get64(r), size = r->constants ? r->constants->size : 0;
+  if (at > size || (uint64_t)bytes > size - at) complain(r, "a constant that is not there");
+  buffer->data = r->wrong ? NULL : r->constants ? (const uint8_t *)r->constants->data + at : (const void *)"";
 }
 
 static void get_buffer(reader *r, int buffer_count, wf_plan_buffer *buffer) {
@@ -195,6 +198,11 @@ static void get_kernel(reader *r, wf_plan_kernel *kernel) {
   kernel->scratch_bytes = get_formula(r, true);
   kernel->flops = get_formula(r, true);
   kernel->bytes = get_formula(r, true);
+  kernel->threads = get_index(r, WEFT_MOST_THREADS + 1, "too many threads in a block");
+  kernel->shared_bytes = get_index(r, WEFT_MOST_SHARED_BYTES + 1, "too much shared memory");
+  kernel->symbol_count = get_count(r, 4);
+  kernel->symbols = get_room(r, kernel->symbol_count, sizeof *kernel->symbols);
+  for (int i = 0; i < kernel->symbol_count && !r->wrong; i++) kernel->symbols[i] = get_index(r, r->program->symbol_count, "a kernel with an unknown symbol");
 }
 
 static void get_program(reader *r, wf_program *program) {
@@ -209,7 +217,7 @@ static void get_program(reader *r, wf_program *program) {
     program->facts[i].zero = get32(r) != 0;
     program->facts[i].text = get_name(r);
   }
-  program->kernel_count = get_count(r, 28);
+  program->kernel_count = get_count(r, 40);
   program->kernels = get_room(r, program->kernel_count, sizeof *program->kernels);
   for (int i = 0; i < program->kernel_count && !r->wrong; i++) get_kernel(r, &program->kernels[i]);
   program->plan_count = get_count(r, 12);
@@ -238,45 +246,47 @@ static weft_status *check_header(const char *name, reader *r, int *out_parts) {
   if (size != r->size)
     return weft_fail(WEFT_BAD_INPUT, "%s: %zu bytes, it was written with %llu: %s", name, r->size, (unsigned long long)size,
                      size > r->size ? "cut short" : "something follows it");
-  if (checksum != wf_hash_bytes(r->data + WEFT_HEADER_BYTES, r->size - WEFT_HEADER_BYTES, WEFT_BUNDLE_VERSION))
-    return weft_fail(WEFT_BAD_INPUT, "%s: the checksum does not fit: a damaged bundle", name);
-  if (*out_parts < 1 || (size_t)*out_parts > (r->size - WEFT_HEADER_BYTES) / WEFT_ENTRY_BYTES)
+  if (size % WEFT_ALIGNMENT || *out_parts < 1 || (size_t)*out_parts > (r->size - WEFT_HEADER_BYTES) / WEFT_ENTRY_BYTES)
     return weft_fail(WEFT_BAD_INPUT, "%s: byte 12: a damaged bundle: %d parts", name, *out_parts);
+  if (checksum != weft_table_checksum(r->data, *out_parts))
+    return weft_fail(WEFT_BAD_INPUT, "%s: the checksum of the table does not fit: a damaged bundle", name);
   return NULL;
 }
 
 static void get_entry(reader *r, weft_part *part) {
-  part->kind = (weft_part_kind)get_index(r, WEFT_PART_WEIGHTS + 1, "an unknown part");
+  part->kind = (weft_part_kind)get_index(r, WEFT_PART_CONSTANTS + 1, "an unknown part");
   get32(r);
   part->target = (const char *)get(r, WEFT_TARGET_BYTES);
   uint64_t offset = (uint64_t)get64(r), size = (uint64_t)get64(r);
+  part->checksum = (uint64_t)get64(r);
   if (r->wrong) return;
   if (!memchr(part->target, 0, WEFT_TARGET_BYTES)) complain(r, "a damaged target name");
-  if (offset % WEFT_ALIGNMENT || offset > r->size || size > r->size - offset) complain(r, "a part outside of the file");
+  if (offset % WEFT_ALIGNMENT || offset > r->size || size > r->size - offset)   // both multiples, so the padding is inside as well
+    complain(r, "a part outside of the file");
   part->data = r->data + (r->wrong ? 0 : offset);
   part->size = (size_t)size;
 }
 
-static weft_status *read_bundle(const char *name, reader *r, weft_bundle *out) {
+static weft_status *read_table(reader *r, const char *name, weft_bundle *out) {
   int parts = 0;
-  weft_part program = {0};
-  TRY(check_header(name, r, &parts));
-  get_entry(r, &program);
-  if (!r->wrong && program.kind != WEFT_PART_PROGRAM) complain(r, "the first part is no program");
+  weft_status *failed = check_header(name, r, &parts);
+  if (failed) return failed;
   out->parts = get_room(r, parts, sizeof *out->parts);
-  for (int i = 1; i < parts && !r->wrong; i++) get_entry(r, &out->parts[i - 1]);
+  char *copy = get_room(r, (int)strlen(name) + 1, 1);
+  for (int i = 0; i < parts && !r->wrong; i++) get_entry(r, &out->parts[i]);
   if (r->wrong) return damaged(name, r, 0);
-  out->part_count = parts - 1;
-  reader inner = {.data = program.data, .size = program.size, .region = out->region, .program = &out->program};
-  get_program(&inner, &out->program);
-  return inner.wrong ? damaged(name, &inner, (size_t)((const uint8_t *)program.data - r->data)) : NULL;
+  strcpy(copy, name);
+  out->name = copy;
+  out->start = r->data;
+  out->part_count = parts;
+  return NULL;
 }
 
 weft_status *weft_bundle_open_memory(const char *name, const void *data, size_t size, weft_bundle *out) {
   *out = (weft_bundle){0};
   TRY(weft_allocate(1, sizeof *out->region, &out->region));
-  reader r = {.data = data, .size = size, .region = out->region, .program = &out->program};
-  weft_status *failed = read_bundle(name, &r, out);
+  reader r = {.data = data, .size = size, .region = out->region};
+  weft_status *failed = read_table(&r, name, out);
   if (failed) weft_bundle_close(out);
   return failed;
 }
@@ -295,4 +305,34 @@ void weft_bundle_close(weft_bundle *bundle) {
   free_region(bundle->region);
   free(bundle->bytes.data);
   *bundle = (weft_bundle){0};
+}
+
+// ---- parts ----------------------------------------------------------------------------------------------------------
+
+weft_status *weft_bundle_part(const weft_bundle *bundle, weft_part_kind kind, const char *target, const weft_part **out) {
+  *out = NULL;
+  for (int i = 0; i < bundle->part_count; i++) {
+    const weft_part *part = &bundle->parts[i];
+    if (part->kind != kind || strcmp(part->target, target) != 0) continue;
+    if (part->checksum != weft_part_checksum(part->data, part->size, kind))
+      return weft_fail(WEFT_BAD_INPUT, "%s: the checksum of part %d%s%s does not fit: a damaged bundle", bundle->name, i, *target ? ", " : "", target);
+    *out = part;
+    return NULL;
+  }
+  return NULL;
+}
+
+weft_status *weft_bundle_select(weft_bundle *bundle, const char *target) {
+  const weft_part *part, *constants;
+  TRY(weft_bundle_part(bundle, WEFT_PART_PROGRAM, target, &part));
+  TRY(weft_bundle_part(bundle, WEFT_PART_CONSTANTS, "", &constants));
+  if (!part) return weft_fail(WEFT_BAD_INPUT, "%s holds no program%s%s", bundle->name, *target ? " for " : "", target);
+  wf_program *program = &bundle->program;
+  *program = (wf_program){.target = (char *)part->target};
+  reader r = {.data = part->data, .size = part->size, .region = bundle->region, .program = program, .constants = constants};
+  get_program(&r, program);
+  if (!r.wrong) return NULL;
+  weft_status *failed = damaged(bundle->name, &r, (size_t)((const uint8_t *)part->data - bundle->start));
+  *program = (wf_program){0};
+  return failed;
 }

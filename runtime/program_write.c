@@ -1,7 +1,6 @@
 // Writing of bundles (program_io.h).
 #include <stdlib.h>
 #include <string.h>
-#include "ir/arena.h"
 #include "runtime/formula.h"
 #include "runtime/memory.h"
 #include "runtime/program_format.h"
@@ -45,7 +44,46 @@ static void put_formula(sink *s, const wf_formula *formula) {
   }
 }
 
-static void put_buffer(sink *s, const wf_plan_buffer *buffer) {
+// ---- constants ------------------------------------------------------------------------------------------------------
+
+typedef struct constant { uint64_t hash; size_t at, size; } constant;
+
+// The bytes of all constants, each once, however many plans and targets read it.
+typedef struct pool { sink bytes; constant *list; int count, capacity; } pool;
+
+static void align(sink *s) {
+  static const uint8_t zeros[WEFT_ALIGNMENT];
+  put(s, zeros, (WEFT_ALIGNMENT - s->size % WEFT_ALIGNMENT) % WEFT_ALIGNMENT);
+}
+
+static constant *new_constant(pool *p) {
+  if (p->count == p->capacity) {
+    constant *grown = realloc(p->list, sizeof *grown * (size_t)(p->capacity * 2 + 16));
+    if (!grown) return NULL;
+    p->list = grown;
+    p->capacity = p->capacity * 2 + 16;
+  }
+  return &p->list[p->count++];
+}
+
+// Where in the pool they lie.
+static size_t pool_add(pool *p, const void *data, size_t size) {
+  uint64_t hash = wf_hash_bytes(data, size, 0);
+  for (int i = 0; i < p->count; i++)
+    if (p->list[i].hash == hash && p->list[i].size == size && memcmp(p->bytes.data + p->list[i].at, data, size) == 0) return p->list[i].at;
+  align(&p->bytes);
+  size_t at = p->bytes.size;
+  put(&p->bytes, data, size);
+  constant *added = new_constant(p);
+  if (added) *added = (constant){hash, at, size};
+  else p->bytes.failed = true;
+  if (p->bytes.failed) p->count = 0;
+  return at;
+}
+
+// ---- the program ----------------------------------------------------------------------------------------------------
+
+static void put_buffer(sink *s, pool *constants, const wf_plan_buffer *buffer) {
   put_text(s, buffer->name);
   put32(s, buffer->role);
   put32(s, buffer->dtype);
@@ -60,7 +98,7 @@ static void put_buffer(sink *s, const wf_plan_buffer *buffer) {
   if (buffer->role != WF_BUFFER_CONST) return;
   size_t bytes = (size_t)wf_formula_eval(&buffer->elements, NULL) * (size_t)wf_dtype_bytes(buffer->dtype);
   put64(s, (int64_t)bytes);
-  put(s, buffer->data, bytes);
+  put64(s, bytes ? (int64_t)pool_add(constants, buffer->data, bytes) : 0);
 }
 
 static void put_step(sink *s, const wf_plan_step *step) {
@@ -87,17 +125,21 @@ static void put_kernel(sink *s, const wf_plan_kernel *kernel) {
   put_formula(s, &kernel->scratch_bytes);
   put_formula(s, &kernel->flops);
   put_formula(s, &kernel->bytes);
+  put32(s, kernel->threads);
+  put32(s, kernel->shared_bytes);
+  put32(s, kernel->symbol_count);
+  for (int i = 0; i < kernel->symbol_count; i++) put32(s, kernel->symbols[i]);
 }
 
-static void put_plan(sink *s, const wf_plan *plan) {
+static void put_plan(sink *s, pool *constants, const wf_plan *plan) {
   put_text(s, plan->name);
   put32(s, plan->buffer_count);
-  for (int i = 0; i < plan->buffer_count; i++) put_buffer(s, &plan->buffers[i]);
+  for (int i = 0; i < plan->buffer_count; i++) put_buffer(s, constants, &plan->buffers[i]);
   put32(s, plan->step_count);
   for (int i = 0; i < plan->step_count; i++) put_step(s, &plan->steps[i]);
 }
 
-static void put_program(sink *s, const wf_program *program) {
+static void put_program(sink *s, pool *constants, const wf_program *program) {
   put32(s, program->symbol_count);
   for (int i = 0; i < program->symbol_count; i++) put_text(s, program->symbols[i]);
   put32(s, program->fact_count);
@@ -109,75 +151,103 @@ static void put_program(sink *s, const wf_program *program) {
   put32(s, program->kernel_count);
   for (int i = 0; i < program->kernel_count; i++) put_kernel(s, &program->kernels[i]);
   put32(s, program->plan_count);
-  for (int i = 0; i < program->plan_count; i++) put_plan(s, &program->plans[i]);
+  for (int i = 0; i < program->plan_count; i++) put_plan(s, constants, &program->plans[i]);
   put_text(s, program->schedule_hash);
   put_text(s, program->metadata);
 }
 
 // ---- the container ------------------------------------------------------------------------------------------------
 
-static void put_entry(sink *s, const weft_part *part, size_t offset, size_t size) {
+static void put_entry(sink *s, const weft_part *part, size_t offset) {
   char target[WEFT_TARGET_BYTES] = {0};
   memcpy(target, part->target, strlen(part->target));
   put32(s, part->kind);
   put32(s, 0);
   put(s, target, sizeof target);
   put64(s, (int64_t)offset);
-  put64(s, (int64_t)size);
+  put64(s, (int64_t)part->size);
+  put64(s, 0);   // its checksum
 }
 
-static size_t aligned(size_t at) { return (at + WEFT_ALIGNMENT - 1) / WEFT_ALIGNMENT * WEFT_ALIGNMENT; }
-
-static void put_part(sink *s, const void *data, size_t size) {
-  static const uint8_t zeros[WEFT_ALIGNMENT];
-  put(s, zeros, aligned(s->size) - s->size);
-  put(s, data, size);
+// The checksums of the parts, then that of the table with them.
+static void seal(sink *s, const weft_part *parts, int count, size_t first) {
+  size_t at = first;
+  for (int i = 0; i < count; i++) {
+    sink entry = {.data = s->data + WEFT_HEADER_BYTES + WEFT_ENTRY_BYTES * (size_t)i + WEFT_ENTRY_BYTES - 8, .capacity = 8};
+    put64(&entry, (int64_t)weft_part_checksum(s->data + at, parts[i].size, parts[i].kind));
+    at += weft_padded(parts[i].size);
+  }
+  sink head = {.data = s->data + WEFT_SEALED_BYTES, .capacity = 8};
+  put64(&head, (int64_t)weft_table_checksum(s->data, count));
 }
 
-static void put_container(sink *s, const sink *program, const weft_part *parts, int count) {
-  size_t at = aligned(WEFT_HEADER_BYTES + WEFT_ENTRY_BYTES * (size_t)(count + 1));
+static void put_container(sink *s, const weft_part *parts, int count) {
+  size_t first = weft_padded(WEFT_HEADER_BYTES + WEFT_ENTRY_BYTES * (size_t)count), at = first, size = first;
+  for (int i = 0; i < count; i++) size += weft_padded(parts[i].size);
   put(s, WEFT_BUNDLE_MAGIC, 8);
   put32(s, WEFT_BUNDLE_VERSION);
-  put32(s, count + 1);
-  put64(s, 0);   // size and checksum follow when they are known
+  put32(s, count);
+  put64(s, (int64_t)size);
   put64(s, 0);
-  put_entry(s, &(weft_part){.kind = WEFT_PART_PROGRAM, .target = ""}, at, program->size);
-  at = aligned(at + program->size);
   for (int i = 0; i < count; i++) {
-    put_entry(s, &parts[i], at, parts[i].size);
-    at = aligned(at + parts[i].size);
+    put_entry(s, &parts[i], at);
+    at += weft_padded(parts[i].size);
   }
-  put_part(s, program->data, program->size);
-  for (int i = 0; i < count; i++) put_part(s, parts[i].data, parts[i].size);
+  for (int i = 0; i < count; i++) {
+    align(s);
+    put(s, parts[i].data, parts[i].size);
+  }
+  align(s);
+  if (!s->failed) seal(s, parts, count, first);
 }
 
-static void seal(sink *s) {
-  sink head = {.data = s->data + 16, .capacity = 16};
-  put64(&head, (int64_t)s->size);
-  put64(&head, (int64_t)wf_hash_bytes(s->data + WEFT_HEADER_BYTES, s->size - WEFT_HEADER_BYTES, WEFT_BUNDLE_VERSION));
-}
-
-weft_status *weft_bundle_serialize(const wf_program *program, const weft_part *parts, int part_count, weft_bytes *out) {
-  *out = (weft_bytes){0};
-  for (int i = 0; i < part_count; i++)
-    if (strlen(parts[i].target) >= WEFT_TARGET_BYTES) return weft_fail(WEFT_INTERNAL, "the target name '%s' is too long", parts[i].target);
-  sink text = {0}, whole = {0};
-  put_program(&text, program);
-  if (!text.failed) put_container(&whole, &text, parts, part_count);
-  bool failed = text.failed || whole.failed;
-  free(text.data);
-  if (failed) {
-    free(whole.data);
-    return weft_fail(WEFT_ENVIRONMENT, "out of memory while making a bundle");
+static weft_status *check_targets(const wf_program *const *programs, int program_count, const weft_part *parts, int part_count) {
+  for (int i = 0; i < program_count + part_count; i++) {
+    const char *target = i < program_count ? programs[i]->target : parts[i - program_count].target;
+    if (target && strlen(target) >= WEFT_TARGET_BYTES) return weft_fail(WEFT_INTERNAL, "the target name '%s' is too long", target);
   }
-  seal(&whole);
-  *out = (weft_bytes){whole.data, whole.size};
   return NULL;
 }
 
-weft_status *weft_bundle_write(const char *path, const wf_program *program, const weft_part *parts, int part_count) {
+// all: room for the programs, the parts and the constants.
+static bool put_all(sink *whole, sink *texts, weft_part *all, const wf_program *const *programs, int program_count, const weft_part *parts, int part_count) {
+  pool constants = {0};
+  bool failed = false;
+  int count = 0;
+  for (int i = 0; i < program_count; i++) {
+    put_program(&texts[i], &constants, programs[i]);
+    failed = failed || texts[i].failed;
+    all[count++] = (weft_part){.kind = WEFT_PART_PROGRAM, .target = programs[i]->target ? programs[i]->target : "", .data = texts[i].data, .size = texts[i].size};
+  }
+  for (int i = 0; i < part_count; i++) all[count++] = parts[i];
+  if (constants.bytes.size) all[count++] = (weft_part){.kind = WEFT_PART_CONSTANTS, .target = "", .data = constants.bytes.data, .size = constants.bytes.size};
+  failed = failed || constants.bytes.failed;
+  if (!failed) put_container(whole, all, count);
+  free(constants.list);
+  free(constants.bytes.data);
+  return !failed && !whole->failed;
+}
+
+weft_status *weft_bundle_serialize(const wf_program *const *programs, int program_count, const weft_part *parts, int part_count, weft_bytes *out) {
+  *out = (weft_bytes){0};
+  sink *texts = NULL, whole = {0};
+  weft_part *all = NULL;
+  TRY(check_targets(programs, program_count, parts, part_count));
+  TRY(weft_allocate((size_t)program_count, sizeof *texts, &texts));
+  weft_status *failed = weft_allocate((size_t)(program_count + part_count + 1), sizeof *all, &all);
+  if (!failed && !put_all(&whole, texts, all, programs, program_count, parts, part_count))
+    failed = weft_fail(WEFT_ENVIRONMENT, "out of memory while making a bundle");
+  for (int i = 0; i < program_count; i++) free(texts[i].data);
+  free(texts);
+  free(all);
+  if (failed) free(whole.data);
+  else *out = (weft_bytes){whole.data, whole.size};
+  return failed;
+}
+
+weft_status *weft_bundle_write(const char *path, const wf_program *const *programs, int program_count, const weft_part *parts, int part_count) {
   weft_bytes bytes;
-  TRY(weft_bundle_serialize(program, parts, part_count, &bytes));
+  TRY(weft_bundle_serialize(programs, program_count, parts, part_count, &bytes));
   weft_status *failed = weft_file_write(path, bytes.data, bytes.size);
   free(bytes.data);
   return failed;

@@ -72,10 +72,11 @@ static weft_status *everything(void) {
   TRY(failed);
   TRY(weft_text_open(text_path, &(weft_token_options){.length = 2, .to = 1, .characters = true}, &text));
   weft_dataset_destroy(text);
-  TRY(weft_bundle_write(bundle_path, &test_program, NULL, 0));
+  TRY(weft_bundle_write(bundle_path, &(const wf_program *){&test_program}, 1, NULL, 0));
   TRY(weft_bundle_open(bundle_path, &bundle));
+  failed = weft_bundle_select(&bundle, "");
   weft_bundle_close(&bundle);
-  return NULL;
+  return failed;
 }
 
 // jansson takes some of its failed allocations for mistakes in the text, so not every message can say it.

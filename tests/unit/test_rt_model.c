@@ -44,12 +44,19 @@ static const wf_program program = {
 static scratch s;
 static built code;
 
+static weft_status *write_parts(const char *path, const char *target, const weft_part *parts, int count) {
+  wf_program named = program;
+  named.target = (char *)target;
+  return weft_bundle_write(path, &(const wf_program *){&named}, 1, parts, count);
+}
+
 static const char *write_bundle(const char *name, const char *weights) {
   weft_bytes file = {0};
   if (weights) assert_ok(weft_file_read(weights, 1 << 20, &file));
-  weft_part parts[] = {{WEFT_PART_OBJECT, "x86-64-v2", code.code.bytes, code.code.size}, {WEFT_PART_WEIGHTS, "", file.data, file.size}};
+  weft_part parts[] = {{.kind = WEFT_PART_OBJECT, .target = "x86-64-v2", .data = code.code.bytes, .size = code.code.size},
+                       {.kind = WEFT_PART_WEIGHTS, .target = "", .data = file.data, .size = file.size}};
   const char *path = scratch_path(&s, name);
-  assert_ok(weft_bundle_write(path, &program, parts, weights ? 2 : 1));
+  assert_ok(write_parts(path, "x86-64-v2", parts, weights ? 2 : 1));
   free(file.data);
   return path;
 }
@@ -130,11 +137,13 @@ static void test_mistakes_are_statuses(void **state) {
   float x[3] = {0};
   assert_fails(weft_model_load("/no/m.weft", NULL, &model), WEFT_ENVIRONMENT, "/no/m.weft");
   assert_null(model);
-  weft_part ptx = {WEFT_PART_PTX, "sm_80", "x", 1};
-  assert_ok(weft_bundle_write(scratch_path(&s, "p.weft"), &program, &ptx, 1));
-  assert_fails(weft_model_load(scratch_path(&s, "p.weft"), NULL, &model), WEFT_ENVIRONMENT, "no machine code for this CPU (it has: sm_80)");
-  weft_part bad = {WEFT_PART_OBJECT, "x86-64-v2", "\x7f""ELF and so on", 14};
-  assert_ok(weft_bundle_write(scratch_path(&s, "b.weft"), &program, &bad, 1));
+  weft_part ptx = {.kind = WEFT_PART_PTX, .target = "sm_80", .data = "x", .size = 1};
+  assert_ok(write_parts(scratch_path(&s, "p.weft"), "sm_80", &ptx, 1));
+  assert_fails(weft_model_load(scratch_path(&s, "p.weft"), NULL, &model), WEFT_ENVIRONMENT, "no code that this machine|it has: sm_80");
+  assert_ok(write_parts(scratch_path(&s, "n.weft"), "x86-64-v2", NULL, 0));
+  assert_fails(weft_model_load(scratch_path(&s, "n.weft"), NULL, &model), WEFT_BAD_INPUT, "the program for x86-64-v2 has no machine code");
+  weft_part bad = {.kind = WEFT_PART_OBJECT, .target = "x86-64-v2", .data = "\x7f""ELF and so on", .size = 14};
+  assert_ok(write_parts(scratch_path(&s, "b.weft"), "x86-64-v2", &bad, 1));
   assert_fails(weft_model_load(scratch_path(&s, "b.weft"), NULL, &model), WEFT_BAD_INPUT, "the machine code for x86-64-v2");
   weft_bytes bundle;
   assert_ok(weft_file_read(write_bundle("m.weft", NULL), 1 << 20, &bundle));
