@@ -22,7 +22,7 @@
 //         %acc[] = 0
 //         for serial c: 4 { %acc[] += %x[i, c*256 + t] }
 //         reduce sum %acc[] lanes 32                    over 32 consecutive threads; every one of them gets the result
-//         if t mod 32 == 0 { %part[t div 32] = %acc[] }
+//         if t%32 == 0 { %part[t//32] = %acc[] }
 //         barrier                                       all threads of the block
 //         ...
 //       }
@@ -99,6 +99,7 @@ void wf_stmt_store_dims(wf_kernel *kernel, wf_block *block, wf_value *buffer, co
                         const wf_expr *value);
 void wf_stmt_barrier(wf_kernel *kernel, wf_block *block);
 void wf_stmt_reduce(wf_kernel *kernel, wf_block *block, wf_value *buffer, const wf_dim *const *indices, wf_combiner combiner, int lanes);
+void wf_stmt_reduce_at(wf_kernel *kernel, wf_block *block, wf_value *buffer, const wf_expr *const *indices, wf_combiner combiner, int lanes);
 // Threads of a block: the extent of the THREAD loop, 0 for a kernel of the host.
 int wf_kernel_threads(const wf_kernel *kernel);
 

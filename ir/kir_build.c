@@ -91,14 +91,20 @@ void wf_stmt_store_dims(wf_kernel *kernel, wf_block *block, wf_value *target, co
 
 void wf_stmt_barrier(wf_kernel *kernel, wf_block *block) { append(kernel, block, WF_STMT_BARRIER); }
 
-void wf_stmt_reduce(wf_kernel *kernel, wf_block *block, wf_value *target, const wf_dim *const *indices, wf_combiner combiner, int lanes) {
+void wf_stmt_reduce_at(wf_kernel *kernel, wf_block *block, wf_value *target, const wf_expr *const *indices, wf_combiner combiner, int lanes) {
   wf_stmt *stmt = append(kernel, block, WF_STMT_REDUCE);
   const wf_expr **copy = WF_NEW_ARRAY(kernel->module->arena, const wf_expr *, target->rank);
-  for (int i = 0; i < target->rank; i++) copy[i] = wf_expr_index(kernel->module, indices[i]);
+  for (int i = 0; i < target->rank; i++) copy[i] = indices[i];
   stmt->buffer = target;
   stmt->indices = copy;
   stmt->combiner = combiner;
   stmt->lanes = lanes;
+}
+
+void wf_stmt_reduce(wf_kernel *kernel, wf_block *block, wf_value *target, const wf_dim *const *indices, wf_combiner combiner, int lanes) {
+  const wf_expr *expressions[WF_MAX_RANK];
+  for (int i = 0; i < target->rank && i < WF_MAX_RANK; i++) expressions[i] = wf_expr_index(kernel->module, indices[i]);
+  wf_stmt_reduce_at(kernel, block, target, expressions, combiner, lanes);
 }
 
 static int threads_of(const wf_block *block) {

@@ -1,58 +1,31 @@
 // wf_kernel_ref_run: kernel IR interpreted statement by statement in f64 (i64 for integers), lanes and tasks one after
-// the other. Local buffers start as NaN (integers as a large odd number), so that a read of unwritten memory shows.
+// the other; the threads of a block in lockstep (kir_interp_threads.c). Buffers that the kernel allocates start as NaN (integers
+// as a large odd number), so that a read of unwritten memory shows.
 #include <math.h>
-#include "ir/expr_internal.h"
-#include "ir/kir.h"
-
-typedef union scalar { double f; int64_t i; } scalar;
-
-typedef struct instruction { const wf_expr *node; int args[WF_MAX_RANK + 1]; } instruction;   // args: earlier instructions
-
-typedef struct code {          // a statement's expressions, operands first
-  WF_VEC(instruction) list;
-  int indices[WF_MAX_RANK], value;
-} code;
-
-typedef struct step {
-  const wf_stmt *stmt;
-  code code;                   // IF, STORE
-  struct step *body;           // FOR, IF
-  int body_count;
-} step;
-
-typedef struct machine {
-  wf_arena *arena;             // scratch
-  wf_diag *diag;
-  const wf_kernel *kernel;
-  bool round, failed;
-  WF_VEC(int64_t) atoms;       // by atom id
-  WF_VEC(wf_tensor *) buffers; // by wf_value.id
-  scalar *registers;
-  int register_count;
-} machine;
+#include "ir/kir_interp.h"
 
 // ---- preparing ------------------------------------------------------------------------------------------------------------
 
-static void set_atom(machine *m, const wf_atom *atom, int64_t value) {
+void wf_machine_set_atom(wf_machine *m, const wf_atom *atom, int64_t value) {
   while (m->atoms.count <= atom->id) wf_vec_push(m->arena, &m->atoms, 0);
   m->atoms.items[atom->id] = value;
 }
 
 static int64_t atom_value(void *context, const wf_atom *atom) {
-  machine *m = context;
+  wf_machine *m = context;
   return atom->id < m->atoms.count ? m->atoms.items[atom->id] : 0;
 }
 
-static int64_t dim_value(machine *m, const wf_dim *dim) { return wf_dim_eval(dim, atom_value, m); }
+int64_t wf_machine_dim(wf_machine *m, const wf_dim *dim) { return wf_dim_eval(dim, atom_value, m); }
 
-static void set_buffer(machine *m, const wf_value *value, wf_tensor *tensor) {
+static void set_buffer(wf_machine *m, const wf_value *value, wf_tensor *tensor) {
   while (m->buffers.count <= value->id) wf_vec_push(m->arena, &m->buffers, NULL);
   m->buffers.items[value->id] = tensor;
 }
 
-typedef struct compiler { machine *m; code *code; } compiler;
+typedef struct compiler { wf_machine *m; wf_machine_code *code; } compiler;
 
-static int find(const code *c, const wf_expr *node) {
+static int find(const wf_machine_code *c, const wf_expr *node) {
   for (int i = c->list.count - 1; i >= 0; i--)
     if (c->list.items[i].node == node) return i;
   return -1;
@@ -61,40 +34,48 @@ static int find(const code *c, const wf_expr *node) {
 static void compile_node(void *context, const wf_expr *node) {
   compiler *c = context;
   if (find(c->code, node) >= 0) return;
-  instruction made = {.node = node};
+  wf_instruction made = {.node = node};
   for (int i = 0; i < node->arg_count; i++) made.args[i] = find(c->code, node->args[i]);
   wf_vec_push(c->m->arena, &c->code->list, made);
 }
 
-static int compile(machine *m, code *to, const wf_expr *root) {
+static int compile(wf_machine *m, wf_machine_code *to, const wf_expr *root) {
   wf_expr_walk(root, compile_node, &(compiler){m, to});
   if (to->list.count > m->register_count) m->register_count = to->list.count;
   return find(to, root);
 }
 
-static bool failed(machine *m, const wf_stmt *stmt, const char *what, const wf_value *buffer, int axis, int64_t index) {
+static bool failed(wf_machine *m, const wf_stmt *stmt, const char *what, const wf_value *buffer, int axis, int64_t index) {
   if (buffer) wf_error(m->diag, stmt->loc, "kernel @%s: %s: index %lld on axis %d of %%%s is out of bounds", m->kernel->name, what, (long long)index, axis, buffer->name);
   else wf_error(m->diag, stmt->loc, "kernel @%s: %s", m->kernel->name, what);
   m->failed = true;
   return false;
 }
 
-static bool allocate(machine *m, const wf_stmt *stmt) {
+bool wf_machine_failed(wf_machine *m, const wf_stmt *stmt, const char *what) { return failed(m, stmt, what, NULL, 0, 0); }
+
+static int copies_of(const wf_machine *m, const wf_value *buffer) { return m->threads && buffer->space == WF_SPACE_REGISTER ? m->threads : 1; }
+
+static bool allocate(wf_machine *m, const wf_stmt *stmt) {
   int64_t shape[WF_MAX_RANK], count = 1;
   for (int i = 0; i < stmt->buffer->rank; i++) {
-    shape[i] = dim_value(m, stmt->buffer->shape[i]);
+    shape[i] = wf_machine_dim(m, stmt->buffer->shape[i]);
     if (shape[i] < 0 || (shape[i] && count > (INT64_C(1) << 31) / shape[i])) return failed(m, stmt, "a buffer's extents are impossible", NULL, 0, 0);
     count *= shape[i];
   }
-  set_buffer(m, stmt->buffer, wf_tensor_create(m->arena, stmt->buffer->dtype, stmt->buffer->rank, shape));
+  wf_tensor *tensor = wf_tensor_create(m->arena, stmt->buffer->dtype, stmt->buffer->rank, shape);
+  int64_t all = count * copies_of(m, stmt->buffer);
+  if (tensor->floats) tensor->floats = WF_NEW_ARRAY(m->arena, double, all);
+  else tensor->integers = WF_NEW_ARRAY(m->arena, int64_t, all);
+  set_buffer(m, stmt->buffer, tensor);
   return true;
 }
 
-static step *prepare(machine *m, const wf_block *block) {
-  step *steps = WF_NEW_ARRAY(m->arena, step, block->list.count);
+static wf_machine_step *prepare(wf_machine *m, const wf_block *block) {
+  wf_machine_step *steps = WF_NEW_ARRAY(m->arena, wf_machine_step, block->list.count);
   for (int i = 0; i < block->list.count && !m->failed; i++) {
     const wf_stmt *stmt = block->list.items[i];
-    step *s = &steps[i];
+    wf_machine_step *s = &steps[i];
     s->stmt = stmt;
     switch (stmt->kind) {
     case WF_STMT_ALLOC: allocate(m, stmt); break;
@@ -103,7 +84,10 @@ static step *prepare(machine *m, const wf_block *block) {
       for (int k = 0; k < stmt->buffer->rank; k++) s->code.indices[k] = compile(m, &s->code, stmt->indices[k]);
       s->code.value = compile(m, &s->code, stmt->value);
       break;
-    case WF_STMT_FOR: case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
+    case WF_STMT_REDUCE:
+      for (int k = 0; k < stmt->buffer->rank; k++) s->code.indices[k] = compile(m, &s->code, stmt->indices[k]);
+      break;
+    case WF_STMT_FOR: case WF_STMT_BARRIER: break;
     }
     s->body = prepare(m, &stmt->body);
     s->body_count = stmt->body.list.count;
@@ -113,11 +97,11 @@ static step *prepare(machine *m, const wf_block *block) {
 
 // ---- scalars --------------------------------------------------------------------------------------------------------------
 
-static double rounded(const machine *m, wf_dtype type, double value) { return m->round ? wf_round_to(type, value) : value; }
+static double rounded(const wf_machine *m, wf_dtype type, double value) { return m->round ? wf_round_to(type, value) : value; }
 
 // The element's position, or -1 with the first bad axis.
-static int64_t element(const wf_tensor *tensor, const int64_t *indices, int *out_axis) {
-  int64_t at = 0;
+static int64_t element(const wf_machine *m, const wf_value *buffer, const wf_tensor *tensor, const int64_t *indices, int *out_axis) {
+  int64_t at = copies_of(m, buffer) > 1 ? m->thread : 0;
   for (int i = 0; i < tensor->rank; i++) {
     if (indices[i] < 0 || indices[i] >= tensor->shape[i]) return *out_axis = i, -1;
     at = at * tensor->shape[i] + indices[i];
@@ -125,31 +109,31 @@ static int64_t element(const wf_tensor *tensor, const int64_t *indices, int *out
   return at;
 }
 
-static scalar load(const wf_tensor *tensor, int64_t at) { return tensor->floats ? (scalar){.f = tensor->floats[at]} : (scalar){.i = tensor->integers[at]}; }
+static wf_scalar_value load(const wf_tensor *tensor, int64_t at) { return tensor->floats ? (wf_scalar_value){.f = tensor->floats[at]} : (wf_scalar_value){.i = tensor->integers[at]}; }
 
-static scalar run_read(machine *m, const wf_stmt *stmt, const instruction *in) {
+static wf_scalar_value run_read(wf_machine *m, const wf_stmt *stmt, const wf_instruction *in) {
   const wf_expr *node = in->node;
   const wf_tensor *tensor = node->operand->id < m->buffers.count ? m->buffers.items[node->operand->id] : NULL;
-  if (!tensor) return failed(m, stmt, "a read of a buffer that does not exist", NULL, 0, 0), (scalar){0};
+  if (!tensor) return failed(m, stmt, "a read of a buffer that does not exist", NULL, 0, 0), (wf_scalar_value){0};
   int64_t indices[WF_MAX_RANK];
   for (int i = 0; i < tensor->rank; i++) indices[i] = m->registers[in->args[i]].i;
   int axis = 0;
-  int64_t at = element(tensor, indices, &axis);
+  int64_t at = element(m, node->operand, tensor, indices, &axis);
   if (at >= 0) return load(tensor, at);
   if (node->has_default) return m->registers[in->args[tensor->rank]];
-  return failed(m, stmt, "a read", node->operand, axis, indices[axis]), (scalar){0};
+  return failed(m, stmt, "a read", node->operand, axis, indices[axis]), (wf_scalar_value){0};
 }
 
 static int64_t to_int(double value) { return isnan(value) ? 0 : value >= 0x1p63 ? INT64_MAX : value <= -0x1p63 ? INT64_MIN : (int64_t)value; }
 
-static scalar run_cast(machine *m, wf_dtype to, wf_dtype from, scalar value) {
+static wf_scalar_value run_cast(wf_machine *m, wf_dtype to, wf_dtype from, wf_scalar_value value) {
   bool to_float = wf_dtype_is_float(to), from_float = wf_dtype_is_float(from);
-  if (to_float) return (scalar){.f = rounded(m, to, from_float ? value.f : (double)value.i)};
-  if (!from_float) return (scalar){.i = wf_wrap_int(to, value.i)};
-  return (scalar){.i = to == WF_I64 ? to_int(value.f) : (int64_t)wf_round_to(to, value.f)};
+  if (to_float) return (wf_scalar_value){.f = rounded(m, to, from_float ? value.f : (double)value.i)};
+  if (!from_float) return (wf_scalar_value){.i = wf_wrap_int(to, value.i)};
+  return (wf_scalar_value){.i = to == WF_I64 ? to_int(value.f) : (int64_t)wf_round_to(to, value.f)};
 }
 
-static scalar run_operation(machine *m, const wf_stmt *stmt, const instruction *in) {
+static wf_scalar_value run_operation(wf_machine *m, const wf_stmt *stmt, const wf_instruction *in) {
   const wf_expr *node = in->node;
   if (node->op == WF_S_CAST) return run_cast(m, node->dtype, node->args[0]->dtype, m->registers[in->args[0]]);
   if (node->op == WF_S_SELECT) return m->registers[in->args[0]].i ? m->registers[in->args[1]] : m->registers[in->args[2]];
@@ -159,20 +143,20 @@ static scalar run_operation(machine *m, const wf_stmt *stmt, const instruction *
   for (int i = 0; i < node->arg_count; i++) floats[i] = m->registers[in->args[i]].f, integers[i] = m->registers[in->args[i]].i;
   if (!of_floats) {
     if (!wf_scalar_eval_int(node->op, integers, &result)) failed(m, stmt, "an integer division by zero", NULL, 0, 0);
-    return (scalar){.i = wf_wrap_int(node->dtype, result)};
+    return (wf_scalar_value){.i = wf_wrap_int(node->dtype, result)};
   }
   double value = wf_scalar_eval_float(node->op, floats);
-  return wf_dtype_is_float(node->dtype) ? (scalar){.f = rounded(m, node->dtype, value)} : (scalar){.i = (int64_t)value};
+  return wf_dtype_is_float(node->dtype) ? (wf_scalar_value){.f = rounded(m, node->dtype, value)} : (wf_scalar_value){.i = (int64_t)value};
 }
 
-static void run_code(machine *m, const wf_stmt *stmt, const code *c) {
+static void run_code(wf_machine *m, const wf_stmt *stmt, const wf_machine_code *c) {
   for (int i = 0; i < c->list.count && !m->failed; i++) {
-    const instruction *in = &c->list.items[i];
+    const wf_instruction *in = &c->list.items[i];
     const wf_expr *node = in->node;
-    scalar *r = &m->registers[i];
+    wf_scalar_value *r = &m->registers[i];
     switch (node->op) {
-    case WF_S_CONST: *r = wf_dtype_is_float(node->dtype) ? (scalar){.f = node->number} : (scalar){.i = node->integer}; break;
-    case WF_S_INDEX: r->i = dim_value(m, node->dim); break;
+    case WF_S_CONST: *r = wf_dtype_is_float(node->dtype) ? (wf_scalar_value){.f = node->number} : (wf_scalar_value){.i = node->integer}; break;
+    case WF_S_INDEX: r->i = wf_machine_dim(m, node->dim); break;
     case WF_S_READ: *r = run_read(m, stmt, in); break;
     case WF_S_RANDOM:
       r->f = wf_random_uniform((uint64_t)m->registers[in->args[0]].i, (uint64_t)node->integer, (uint64_t)m->registers[in->args[1]].i, (uint64_t)m->registers[in->args[2]].i);
@@ -196,56 +180,81 @@ static wf_scalar combining(wf_combiner combiner) {
 }
 
 // `buffer += a * b` is a fused multiply-add: the product is not rounded.
-static double accumulate(machine *m, const step *s, double old, double value) {
-  const instruction *last = &s->code.list.items[s->code.value];
+static double accumulate(wf_machine *m, const wf_machine_step *s, double old, double value) {
+  const wf_instruction *last = &s->code.list.items[s->code.value];
   bool fused = m->round && s->stmt->combiner == WF_R_SUM && last->node->op == WF_S_MUL && wf_dtype_is_float(last->node->dtype);
   if (fused) return fma(m->registers[last->args[0]].f, m->registers[last->args[1]].f, old);
   return wf_scalar_eval_float(combining(s->stmt->combiner), (double[]){old, value});
 }
 
-static void run_store(machine *m, const step *s) {
+bool wf_machine_element(wf_machine *m, const wf_machine_step *s, wf_pending_store *out) {
   const wf_stmt *stmt = s->stmt;
   run_code(m, stmt, &s->code);
   wf_tensor *tensor = stmt->buffer->id < m->buffers.count ? m->buffers.items[stmt->buffer->id] : NULL;
-  if (m->failed || !tensor) return;
+  if (m->failed || !tensor) return false;
   int64_t indices[WF_MAX_RANK];
   for (int i = 0; i < tensor->rank; i++) indices[i] = m->registers[s->code.indices[i]].i;
   int axis = 0;
-  int64_t at = element(tensor, indices, &axis), combined;
-  if (at < 0) { failed(m, stmt, "a store", stmt->buffer, axis, indices[axis]); return; }
-  scalar value = m->registers[s->code.value];
-  if (tensor->floats) {
-    double result = stmt->combiner == WF_R_NONE ? value.f : accumulate(m, s, tensor->floats[at], value.f);
-    tensor->floats[at] = rounded(m, stmt->buffer->dtype, result);
-  } else {
-    combined = value.i;
-    if (stmt->combiner != WF_R_NONE) wf_scalar_eval_int(combining(stmt->combiner), (int64_t[]){tensor->integers[at], value.i}, &combined);
-    tensor->integers[at] = wf_wrap_int(stmt->buffer->dtype, combined);
-  }
+  int64_t at = element(m, stmt->buffer, tensor, indices, &axis);
+  if (at < 0) return failed(m, stmt, "a store", stmt->buffer, axis, indices[axis]);
+  *out = (wf_pending_store){tensor, at, load(tensor, at)};
+  return true;
 }
 
-static void poison(machine *m, const wf_value *buffer) {
+wf_scalar_value wf_machine_combine(const wf_machine *m, wf_combiner combiner, wf_dtype type, wf_scalar_value a, wf_scalar_value b) {
+  int64_t combined = b.i;
+  if (wf_dtype_is_float(type)) return (wf_scalar_value){.f = rounded(m, type, wf_scalar_eval_float(combining(combiner), (double[]){a.f, b.f}))};
+  wf_scalar_eval_int(combining(combiner), (int64_t[]){a.i, b.i}, &combined);
+  return (wf_scalar_value){.i = wf_wrap_int(type, combined)};
+}
+
+bool wf_machine_prepare_store(wf_machine *m, const wf_machine_step *s, wf_pending_store *out) {
+  const wf_stmt *stmt = s->stmt;
+  if (!wf_machine_element(m, s, out)) return false;
+  wf_scalar_value value = m->registers[s->code.value], old = out->value;
+  bool floats = wf_dtype_is_float(stmt->buffer->dtype);
+  if (floats && stmt->combiner != WF_R_NONE) value.f = accumulate(m, s, old.f, value.f);
+  if (floats) out->value.f = rounded(m, stmt->buffer->dtype, value.f);
+  else if (stmt->combiner == WF_R_NONE) out->value.i = wf_wrap_int(stmt->buffer->dtype, value.i);
+  else out->value = wf_machine_combine(m, stmt->combiner, stmt->buffer->dtype, old, value);
+  return true;
+}
+
+void wf_machine_write(const wf_pending_store *store) {
+  if (store->tensor->floats) store->tensor->floats[store->at] = store->value.f;
+  else store->tensor->integers[store->at] = store->value.i;
+}
+
+void wf_machine_poison(wf_machine *m, const wf_value *buffer) {
   wf_tensor *tensor = m->buffers.items[buffer->id];
-  for (int64_t i = 0; i < tensor->count; i++)
+  int64_t first = copies_of(m, buffer) > 1 ? m->thread * tensor->count : 0;
+  for (int64_t i = first; i < first + tensor->count; i++)
     if (tensor->floats) tensor->floats[i] = NAN;
     else tensor->integers[i] = 0x5a5a5a5a5a5a5a5b;
 }
 
-static void run_steps(machine *m, const step *steps, int count) {
+bool wf_machine_condition(wf_machine *m, const wf_machine_step *s) {
+  run_code(m, s->stmt, &s->code);
+  return !m->failed && m->registers[s->code.value].i;
+}
+
+static void run_steps(wf_machine *m, const wf_machine_step *steps, int count) {
+  wf_pending_store store;
   for (int i = 0; i < count && !m->failed; i++) {
-    const step *s = &steps[i];
+    const wf_machine_step *s = &steps[i];
     switch (s->stmt->kind) {
-    case WF_STMT_ALLOC: poison(m, s->stmt->buffer); break;
-    case WF_STMT_STORE: run_store(m, s); break;
+    case WF_STMT_ALLOC: wf_machine_poison(m, s->stmt->buffer); break;
+    case WF_STMT_STORE:
+      if (wf_machine_prepare_store(m, s, &store)) wf_machine_write(&store);
+      break;
     case WF_STMT_BARRIER: case WF_STMT_REDUCE: failed(m, s->stmt, "a statement of a thread program", NULL, 0, 0); break;
     case WF_STMT_IF:
-      run_code(m, s->stmt, &s->code);
-      if (!m->failed && m->registers[s->code.value].i) run_steps(m, s->body, s->body_count);
+      if (wf_machine_condition(m, s)) run_steps(m, s->body, s->body_count);
       break;
     case WF_STMT_FOR: {
-      int64_t extent = dim_value(m, s->stmt->axis->extent);
+      int64_t extent = wf_machine_dim(m, s->stmt->axis->extent);
       for (int64_t at = 0; at < extent && !m->failed; at++) {
-        set_atom(m, s->stmt->axis, at);
+        wf_machine_set_atom(m, s->stmt->axis, at);
         run_steps(m, s->body, s->body_count);
       }
       break;
@@ -254,7 +263,7 @@ static void run_steps(machine *m, const step *steps, int count) {
   }
 }
 
-static bool check_params(machine *m, wf_tensor *const *buffers) {
+static bool check_params(wf_machine *m, wf_tensor *const *buffers) {
   for (int i = 0; i < m->kernel->params.count; i++) {
     const wf_value *param = m->kernel->params.items[i];
     bool good = buffers[i]->rank == param->rank && !!buffers[i]->floats == wf_dtype_is_float(param->dtype);
@@ -265,7 +274,7 @@ static bool check_params(machine *m, wf_tensor *const *buffers) {
         known = false;
         for (int s = 0; s < m->kernel->symbols.count; s++) known |= m->kernel->symbols.items[s] == atom;
       }
-      good = !known || buffers[i]->shape[k] == dim_value(m, param->shape[k]);
+      good = !known || buffers[i]->shape[k] == wf_machine_dim(m, param->shape[k]);
     }
     if (!good) {
       wf_error(m->diag, m->kernel->loc, "kernel @%s: the buffer given for %%%s has another type or shape", m->kernel->name, param->name);
@@ -279,14 +288,15 @@ static bool check_params(machine *m, wf_tensor *const *buffers) {
 bool wf_kernel_ref_run(wf_arena *arena, wf_diag *diag, const wf_kernel *kernel, wf_tensor *const *buffers,
                        const int64_t *symbol_values, bool round) {
   (void)arena;   // results lie in the caller's buffers
-  machine m = {.arena = wf_arena_create(), .diag = diag, .kernel = kernel, .round = round};
-  for (int i = 0; i < kernel->symbols.count; i++) set_atom(&m, kernel->symbols.items[i], symbol_values[i]);
+  wf_machine m = {.arena = wf_arena_create(), .diag = diag, .kernel = kernel, .round = round, .threads = wf_kernel_threads(kernel)};
+  for (int i = 0; i < kernel->symbols.count; i++) wf_machine_set_atom(&m, kernel->symbols.items[i], symbol_values[i]);
   bool good = check_params(&m, buffers);
   for (int i = 0; good && i < kernel->sections.count; i++) {
     const wf_block *section = kernel->sections.items[i];
-    const step *steps = prepare(&m, section);
-    m.registers = WF_NEW_ARRAY(m.arena, scalar, m.register_count);
-    run_steps(&m, steps, section->list.count);
+    const wf_machine_step *steps = prepare(&m, section);
+    m.registers = WF_NEW_ARRAY(m.arena, wf_scalar_value, m.register_count);
+    if (m.threads) wf_machine_run_blocks(&m, steps, section->list.count);
+    else run_steps(&m, steps, section->list.count);
     good = !m.failed;
   }
   wf_arena_destroy(m.arena);

@@ -50,6 +50,7 @@ static void check_for(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *st
   bool is_constant = wf_dim_is_const(axis->extent, &(int64_t){0});
   bool task = stmt->bind == WF_BIND_TASK || stmt->bind >= WF_BIND_GRID;
   if ((stmt->bind == WF_BIND_VECTOR || stmt->bind == WF_BIND_UNROLL) && !is_constant) wf_broken(v, "the extent of a vector or unrolled loop is an integer");
+  if (stmt->bind == WF_BIND_THREAD && !is_constant) wf_broken(v, "the extent of the thread loop is an integer");
   if (stmt->bind == WF_BIND_TASK && !n.outermost) wf_broken(v, "task loops stand outermost in their section");
   if (stmt->bind == WF_BIND_VECTOR && n.in_vector) wf_broken(v, "a vector loop stands in another");
   n.outermost = n.outermost && task;
@@ -88,6 +89,16 @@ static void check_store(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *
   if (stmt->value->dtype != wf_dtype_compute(buffer->dtype)) wf_broken(v, "the value is %s, the buffer %s", wf_dtype_name(stmt->value->dtype), wf_dtype_name(buffer->dtype));
 }
 
+static void check_reduce(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *stmt, nest n) {
+  const wf_value *buffer = stmt->buffer;
+  v->what = wf_arena_printf(v->arena, "reduce %%%s", buffer->name);
+  if (wf_stamp_get(&v->values, buffer->id) != 1) { wf_broken(v, "the buffer is not in scope"); return; }
+  for (int i = 0; i < buffer->rank; i++) {
+    check_expr(v, kernel, stmt->indices[i], n);
+    if (stmt->indices[i]->dtype == WF_I64 && !n.guarded) wf_verify_in_bounds(v, buffer, i, stmt->indices[i]);
+  }
+}
+
 static void check_block(wf_verifier *v, const wf_kernel *kernel, const wf_block *block, nest n) {
   for (int i = 0; i < block->list.count; i++) {
     const wf_stmt *stmt = block->list.items[i];
@@ -96,7 +107,8 @@ static void check_block(wf_verifier *v, const wf_kernel *kernel, const wf_block 
     case WF_STMT_FOR: check_for(v, kernel, stmt, n); break;
     case WF_STMT_ALLOC: check_alloc(v, kernel, stmt, n); break;
     case WF_STMT_STORE: check_store(v, kernel, stmt, n); break;
-    case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
+    case WF_STMT_REDUCE: check_reduce(v, kernel, stmt, n); break;
+    case WF_STMT_BARRIER: break;
     case WF_STMT_IF: {
       v->what = "if";
       check_expr(v, kernel, stmt->condition, n);
@@ -115,7 +127,7 @@ static void check_block(wf_verifier *v, const wf_kernel *kernel, const wf_block 
 
 static void check_section(wf_verifier *v, const wf_kernel *kernel, const wf_block *section) {
   for (int i = 0; i < section->list.count; i++)
-    if (section->list.items[i]->kind == WF_STMT_ALLOC) wf_broken(v, "a section starts with its task loops, not with an alloc");
+    if (section->list.items[i]->kind == WF_STMT_ALLOC && section->list.items[i]->buffer->space != WF_SPACE_SHARED) wf_broken(v, "a section starts with its task loops, not with an alloc");
   check_block(v, kernel, section, (nest){.outermost = true});
 }
 
@@ -133,6 +145,7 @@ void wf_verify_kernel_with(wf_verifier *v, const wf_kernel *kernel) {
     wf_stamp_set(v, &v->values, param->id, 1);
   }
   for (int i = 0; i < kernel->sections.count; i++) check_section(v, kernel, kernel->sections.items[i]);
+  wf_verify_threads(v, kernel);
 }
 
 bool wf_verify_kernel(const wf_kernel *kernel, wf_diag *diag) {

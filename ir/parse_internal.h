@@ -57,6 +57,7 @@ typedef struct wir_stmt {    // of a kernel
   wir_node *condition, *value;
   wir_typed *typed;
   wir_ref buffer;
+  int lanes;                 // REDUCE
 } wir_stmt;
 
 typedef struct wir_scope_entry { const char *name; const wf_expr *value; const wf_atom *axis; } wir_scope_entry;

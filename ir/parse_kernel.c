@@ -77,14 +77,37 @@ static void build_alloc(wir_context *c, wf_block *block, const wir_stmt *text) {
   wir_push(c, &c->buffers, value);
 }
 
-static void build_store(wir_context *c, wf_block *block, const wir_stmt *text) {
+// The buffer and the combiner of a store or a reduce; NULL with an error.
+static wf_value *target_of(wir_context *c, const wir_stmt *text, wf_combiner *out_combiner) {
   wf_value *buffer = wir_find_value(c, text->buffer.name, text->buffer.loc);
+  if (!buffer || !wir_combiner(c, text->combiner, text->loc, out_combiner)) return NULL;
+  if (text->indices->count == buffer->rank) return buffer;
+  wf_error(c->diag, text->loc, "'%%%s' has rank %d, not %d", buffer->name, buffer->rank, text->indices->count);
+  return NULL;
+}
+
+static void build_reduce(wir_context *c, wf_block *block, const wir_stmt *text) {
   wf_combiner combiner;
-  if (!buffer || !wir_combiner(c, text->combiner, text->loc, &combiner)) return;
-  if (text->indices->count != buffer->rank) {
-    wf_error(c->diag, text->loc, "'%%%s' has rank %d, not %d", buffer->name, buffer->rank, text->indices->count);
-    return;
-  }
+  wf_value *buffer = target_of(c, text, &combiner);
+  if (!buffer) return;
+  int scope = c->scope.count;
+  const wf_expr *indices[WF_MAX_RANK];
+  wir_enter_lets(c, text->lets);
+  for (int i = 0; i < buffer->rank; i++) indices[i] = wir_resolve(c, text->indices->items[i], WF_I64);
+  c->scope.count = scope;
+  wf_stmt_reduce_at(c->kernel, block, buffer, indices, combiner, text->lanes);
+  block->list.items[block->list.count - 1]->loc = text->loc;
+}
+
+static void build_barrier(wir_context *c, wf_block *block, const wir_stmt *text) {
+  wf_stmt_barrier(c->kernel, block);
+  block->list.items[block->list.count - 1]->loc = text->loc;
+}
+
+static void build_store(wir_context *c, wf_block *block, const wir_stmt *text) {
+  wf_combiner combiner;
+  wf_value *buffer = target_of(c, text, &combiner);
+  if (!buffer) return;
   int scope = c->scope.count;
   const wf_expr *indices[WF_MAX_RANK];
   wir_enter_lets(c, text->lets);
@@ -104,7 +127,8 @@ static void build_block(wir_context *c, wf_block *block, const wir_list *stateme
     case WF_STMT_IF: build_if(c, block, text); break;
     case WF_STMT_ALLOC: build_alloc(c, block, text); break;
     case WF_STMT_STORE: build_store(c, block, text); break;
-    case WF_STMT_BARRIER: case WF_STMT_REDUCE: break;
+    case WF_STMT_BARRIER: build_barrier(c, block, text); break;
+    case WF_STMT_REDUCE: build_reduce(c, block, text); break;
     }
     c->scope.count = scope;   // an axis ends with its loop
   }

@@ -80,6 +80,7 @@ static wir_list *appended(wir_context *c, wir_list *list, void *item) {
 %token <text> KW_WITH "with" KW_CALL "call" KW_LAUNCH "launch" KW_GRAD "grad" KW_BY "by" KW_UPDATE "update" KW_GROUP "group"
 %token <text> KW_INLINE "inline" KW_LAYOUT "layout" KW_OVER "over" KW_DIV "div" KW_MOD "mod" KW_SIZE "size" KW_SWIZZLE "swizzle"
 %token <text> KW_SYMBOLS "symbols" KW_FLOPS "flops" KW_BYTES "bytes" KW_SECTION "section" KW_FOR "for" KW_IF "if" KW_ALLOC "alloc"
+%token <text> KW_BARRIER "barrier" KW_REDUCE "reduce" KW_LANES "lanes"
 %token KW_LET "let" KW_ELSE "else" KW_AND "and" KW_OR "or" KW_TRUE "true" KW_FALSE "false" KW_INF "inf" KW_NAN "nan"
 %token ARROW "->" FLOOR_DIVIDE "//" LESS_EQUAL "<=" GREATER_EQUAL ">=" EQUAL "==" NOT_EQUAL "!=" PLUS_ASSIGN "+=" TIMES_ASSIGN "*="
 
@@ -122,6 +123,7 @@ name: NAME | STRING | KW_SYM | KW_FACT | KW_FUNC | KW_KERNEL | KW_IN | KW_OUT | 
     | KW_SORT | KW_AXIS | KW_DESCENDING | KW_LOOP | KW_TRIP | KW_REVERSE | KW_CARRY | KW_SLICE | KW_WITH | KW_CALL
     | KW_LAUNCH | KW_GRAD | KW_BY | KW_UPDATE | KW_GROUP | KW_INLINE | KW_LAYOUT | KW_OVER | KW_DIV | KW_MOD | KW_SIZE | KW_SWIZZLE
     | KW_SYMBOLS | KW_FLOPS | KW_BYTES | KW_SECTION | KW_FOR | KW_IF | KW_ALLOC | KW_AT
+    | KW_BARRIER | KW_REDUCE | KW_LANES
     ;
 
 /* ---- functions ---- */
@@ -299,6 +301,11 @@ stmt: KW_FOR NAME axis '{' statements '}' {
         $$->lets = $2, $$->condition = $3, $$->body = $5;
       }
     | KW_ALLOC typed NAME { $$ = stmt_new(c, WF_STMT_ALLOC, @2); $$->typed = $2, $$->space = $3; }
+    | KW_BARRIER { $$ = stmt_new(c, WF_STMT_BARRIER, @1); }
+    | KW_REDUCE COMBINER lets VALUE '[' exprs ']' KW_LANES NUMBER {
+        $$ = stmt_new(c, WF_STMT_REDUCE, @1);
+        $$->combiner = $2, $$->lets = $3, $$->buffer = (wir_ref){$4, @4}, $$->indices = $6, $$->lanes = (int)wir_integer(c, $9, @9);
+      }
     | lets VALUE '[' exprs ']' assign expr {
         $$ = stmt_new(c, WF_STMT_STORE, @2);
         $$->lets = $1, $$->buffer = (wir_ref){$2, @2}, $$->indices = $4, $$->combiner = $6, $$->value = $7;

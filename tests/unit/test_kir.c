@@ -147,10 +147,66 @@ static void test_builders(void **state) {
   ir_test_end(&t);
 }
 
+// Rows of 100 summed by 64 threads: a register a thread, a warp at a time, then the warps' sums through shared memory.
+static const char *const block_sum =
+    "kernel @rows(%x: f32[n, 100] in, %y: f32[n] out) symbols(n) {\n"
+    "  for grid i: n {\n"
+    "    alloc %part: f32[2] shared\n"
+    "    for thread t: 64 {\n"
+    "      alloc %acc: f32 register\n"
+    "      %acc[] = 0\n"
+    "      for serial c: 2 { if 64*c + t < 100 { %acc[] += %x[i, 64*c + t] } }\n"
+    "      reduce sum %acc[] lanes 32\n"
+    "      if t%32 == 0 { %part[t//32] = %acc[] }\n"
+    "      BARRIER\n"
+    "      if t == 0 { %y[i] = %part[0] + %part[1] }\n"
+    "    }\n  }\n}\n";
+
+static const char *block_sum_with(ir_test *t, const char *barrier) {
+  const char *at = strstr(block_sum, "BARRIER");
+  return wf_arena_printf(t->arena, "%.*s%s%s", (int)(at - block_sum), block_sum, barrier, at + 7);
+}
+
+static void test_block_reduction(void **state) {
+  (void)state;
+  ir_test s = ir_test_empty(), t = kernel_of(block_sum_with(&s, "barrier"));
+  assert_int_equal(wf_kernel_threads(t.module->kernels.items[0]), 64);
+  int64_t n = 3;
+  wf_tensor *x = tensor(&t, WF_F32, 2, (int64_t[]){n, 100}, -3, 0.25), *y = tensor(&t, WF_F32, 1, &n, 99, 0);
+  assert_true(run(&t, (wf_tensor *[]){x, y}, &n, false));
+  for (int64_t i = 0; i < n; i++) {
+    double sum = 0;
+    for (int64_t c = 0; c < 100; c++) sum += x->floats[i * 100 + c];
+    assert_true(y->floats[i] == sum);
+  }
+  ir_test_end(&t);
+  t = ir_test_parse(block_sum_with(&s, ""));
+  assert_non_null(t.module);
+  assert_false(wf_verify_kernel(t.module->kernels.items[0], t.diag));
+  assert_true(ir_test_diag_holds(&t, "thread 0 reads element 1, which thread 32 has stored with no barrier"));
+  ir_test_end(&t);
+  ir_test_end(&s);
+}
+
+// All threads read before any stores: a shift by one through one statement; and shared memory starts as NaN.
+static void test_lockstep(void **state) {
+  (void)state;
+  ir_test t = kernel_of("kernel @k(%x: i32[33] out, %m: i32[32] out, %y: f32[2] out) {\n  for grid g: 2 {\n    alloc %s: f32[2] shared\n    for thread t: 32 {\n"
+                        "      alloc %r: i32 register\n"
+                        "      if g == 0 { %x[t] = %x[t + 1] }\n      %r[] = i32(t)\n      reduce max %r[] lanes 8\n      %m[t] = %r[]\n"
+                        "      if t == 5 { if g == 0 { %s[0] = 7 } }\n      barrier\n      for serial j: t//31 { %y[g] = %s[0] }\n    }\n  }\n}\n");
+  wf_tensor *x = tensor(&t, WF_I32, 1, (int64_t[]){33}, 0, 1), *m = tensor(&t, WF_I32, 1, (int64_t[]){32}, 0, 0), *y = tensor(&t, WF_F32, 1, (int64_t[]){2}, 0, 0);
+  assert_true(run(&t, (wf_tensor *[]){x, m, y}, NULL, false));
+  for (int i = 0; i < 32; i++) assert_true(x->integers[i] == i + 1 && m->integers[i] == i / 8 * 8 + 7);
+  assert_true(y->floats[0] == 7 && isnan(y->floats[1]));
+  ir_test_end(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_matmul),   cmocka_unit_test(test_rounding),  cmocka_unit_test(test_unwritten_and_bounds),
       cmocka_unit_test(test_integers), cmocka_unit_test(test_canonical), cmocka_unit_test(test_builders),
+      cmocka_unit_test(test_block_reduction), cmocka_unit_test(test_lockstep),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,24 @@ static void test_text_rules(void **state) {
       {"kernel @k(%a: f32[4] out) symbols(n) { for task i: 4 { alloc %b: f32[n] register } }", "extent 0 of registers is no integer"},
       {"kernel @k(%a: f32[4] out) { for vector i: 4 { alloc %b: f32[4] register } }", "an alloc stands in a vector loop"},
       {"kernel @k(%a: f32[4] out) { for task i: 4 { alloc %b: f32[4] global } }", "global buffers are parameters"},
+      // thread programs
+      {"kernel @k(%a: f32[4] out) { for grid i: 4 { %a[i] = 0 } }", "grid loops around shared buffers and one thread loop"},
+      {"kernel @k(%a: f32[40] out) { for thread t: 40 { %a[t] = 0 } }", "40 threads: a multiple of 32 up to 1024"},
+      {"kernel @k(%a: f32[64] out) { section { for thread t: 64 { %a[t] = 0 } } section { for thread t: 32 { %a[t] = 0 } } }", "another section has 64 threads"},
+      {"kernel @k(%a: f32[64] out) symbols(n) { for thread t: n { %a[0] = 0 } }", "the extent of the thread loop is an integer"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 2 { alloc %r: f32 register for thread t: 32 { %a[t] = 0 } } }", "stand shared buffers alone"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 2 { for thread t: 32 { alloc %r: f32[4] shared %a[t] = 0 } } }", "a thread has registers alone"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 2 { alloc %s: f32[12289] shared for thread t: 32 { %a[t] = 0 } } }", "a block takes 49156 bytes of shared memory"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { if t < 32 { barrier } } }", "barrier: it stands where the threads of a block may part"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { for serial j: t { barrier } } }", "barrier: it stands where the threads of a block may part"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { if %a[0] > 0 { barrier } } }", "barrier: it stands where the threads of a block may part"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { alloc %r: f32 register %r[] = 0 if t < 33 { reduce sum %r[] lanes 32 } } }", "the threads of a warp may part"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { alloc %r: f32 register %r[] = 0 reduce sum %r[] lanes 12 } }", "12 lanes: a power of two"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { alloc %r: f32 register %r[] = 0 reduce argmax %r[] lanes 32 } }", "a reduce combines by sum, prod, max or min"},
+      {"kernel @k(%a: f32[64] out) { for thread t: 64 { reduce sum %a[0] lanes 32 } }", "a reduce combines registers"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[64] shared for thread t: 64 { %s[t] = 0 %a[t] = %s[63 - t] } } }", "thread 0 reads element 63, which thread 63 has stored with no barrier"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[2] shared for thread t: 64 { if t%32 == 0 { %s[t//32] = 1 } %a[t] = %s[0] + %s[1] } } }", "reads element 0, which thread 0 has stored"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[64] shared for thread t: 64 { %s[t] = 1 barrier %a[t] = %s[63 - t] %s[t] = 2 } } }", "stores element 0, which thread 63 has read"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     expect_broken(cases[i].text, cases[i].message);
@@ -161,6 +179,9 @@ static void test_good(void **state) {
   expect_good("func @f(%x: f32[n], %k: i64[m]) -> () { %y: f32[m] = compute [i: m] %x[%k[i]] }");
   expect_good("func @f(%x: f32[8]) -> () { %y: f32[9] = compute [i: 9] %x[i] else 0 }");
   expect_good("func @g(%a: f32[m]) -> (a: %b) { %b: f32[2*m] = compute [i: 2*m] %a[i//2] }\nfunc @f(%x: f32[4]) -> () { %y: f32[8] = call @g(%x) }");
+  expect_good("kernel @k(%a: f32[64] out, %b: i32 in) symbols(n) { for grid i: n { alloc %s: f32[64] shared for thread t: 64 { alloc %r: f32 register %s[t] = 1 barrier "
+              "if %b[] < 3 and n > 2 { barrier } for serial j: n { barrier } %r[] = %s[63 - t] if t//32 == 0 { reduce sum %r[] lanes 32 } "
+              "if 32 <= t { reduce max %r[] lanes 8 } barrier if t < 32 { %s[t] += %s[t + 32] } barrier if t == 0 { %a[t] = %r[] } } } }");
   expect_good("kernel @k(%a: f32[5] out) { for task o: 3 { for vector i: 2 { if 2*o + i < 5 { %a[2*o + i] = 1 } } } }");
 }
 

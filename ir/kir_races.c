@@ -1,0 +1,171 @@
+// Races in shared memory that indices alone give away: between two barriers one thread stores an element that another one
+// reads or stores. Accesses whose indices or conditions depend on anything but the thread are left to the machine that runs
+// the program; so nothing is reported that might be right.
+#include "ir/verify_internal.h"
+
+enum { MAX_ACCESSES = 64, MAX_GUARDS = 16, MAX_ELEMENTS = 48 * 1024 };
+
+typedef struct access {
+  const wf_value *buffer;
+  const wf_stmt *stmt;
+  bool stores;
+  int64_t *elements;            // by thread: the linear index, -1 where a condition keeps the thread away
+} access;
+
+typedef struct race_check {
+  wf_verifier *v;
+  const wf_atom *thread;
+  int threads;
+  const wf_expr *guards[MAX_GUARDS];
+  int guard_count, unknown;     // unknown: open loops and conditions that this check cannot follow
+  access list[MAX_ACCESSES];    // since the last barrier
+  int count;
+  const wf_stmt *stmt;
+  bool reported;
+  int first[MAX_ELEMENTS], second[MAX_ELEMENTS];   // by element: two threads + 1 of one access, 0: none
+} race_check;
+
+// ---- values of a thread --------------------------------------------------------------------------------------------------
+static bool depends_on_thread_alone(const race_check *c, const wf_dim *dim) {
+  const wf_atom **atoms = NULL;
+  int count = 0;
+  wf_dim_collect(dim, c->v->arena, &atoms, &count);
+  return count == 0 || (count == 1 && atoms[0] == c->thread);
+}
+
+static int64_t the_thread(void *context, const wf_atom *atom) { return *(int64_t *)context; }
+
+// Comparisons of indices and what and, or, not make of them.
+static bool can_evaluate(const race_check *c, const wf_expr *e) {
+  if (e->op == WF_S_INDEX) return depends_on_thread_alone(c, e->dim);
+  if (e->op == WF_S_CONST) return e->dtype == WF_BOOL;
+  if (e->op == WF_S_READ || e->op == WF_S_RANDOM || e->op == WF_S_CAST || e->op == WF_S_SELECT || e->op == WF_S_STOP || !e->arg_count || e->arg_count > 2) return false;
+  for (int i = 0; i < e->arg_count; i++)
+    if (wf_dtype_is_float(e->args[i]->dtype) || !can_evaluate(c, e->args[i])) return false;
+  return true;
+}
+
+static int64_t evaluate(const wf_expr *e, int64_t thread) {
+  int64_t operands[3] = {0}, result = 0;
+  if (e->op == WF_S_INDEX) return wf_dim_eval(e->dim, the_thread, &thread);
+  if (e->op == WF_S_CONST) return e->integer;
+  for (int i = 0; i < e->arg_count; i++) operands[i] = evaluate(e->args[i], thread);
+  wf_scalar_eval_int(e->op, operands, &result);
+  return result;
+}
+
+static bool stays_away(const race_check *c, int64_t thread) {
+  for (int i = 0; i < c->guard_count; i++)
+    if (!evaluate(c->guards[i], thread)) return true;
+  return false;
+}
+
+static int64_t element_of(const wf_value *buffer, const wf_expr *const *indices, int64_t thread) {
+  int64_t at = 0, extent = 1;
+  for (int i = 0; i < buffer->rank; i++) {
+    wf_dim_is_const(buffer->shape[i], &extent);
+    at = at * extent + evaluate(indices[i], thread);
+  }
+  return at;
+}
+
+// ---- accesses ------------------------------------------------------------------------------------------------------------
+static void note(race_check *c, const access *a, bool enter) {
+  for (int t = 0; t < c->threads; t++) {
+    int64_t at = a->elements[t];
+    if (at < 0 || at >= MAX_ELEMENTS) continue;
+    int *slot = enter && c->first[at] ? &c->second[at] : &c->first[at];
+    *slot = enter ? t + 1 : 0;
+    if (!enter) c->second[at] = 0;
+  }
+}
+
+// A thread of `a` and another one of `b` that meet at an element; false where there are none.
+static bool meet(race_check *c, const access *a, const access *b, int64_t *out_element, int out_threads[2]) {
+  bool found = false;
+  note(c, a, true);
+  for (int u = 0; u < c->threads && !found; u++) {
+    int64_t at = b->elements[u];
+    if (at < 0 || at >= MAX_ELEMENTS) continue;
+    int other = c->first[at] != u + 1 ? c->first[at] : c->second[at];
+    found = other != 0 && other != u + 1;
+    if (found) *out_element = at, out_threads[0] = other - 1, out_threads[1] = u;
+  }
+  note(c, a, false);
+  return found;
+}
+
+static void report(race_check *c, const access *a, const access *b, int64_t element, const int threads[2]) {
+  c->v->loc = c->stmt->loc;
+  c->v->what = wf_arena_printf(c->v->arena, "shared %%%s", a->buffer->name);
+  const char *verb = a->stores && b->stores ? "stores" : a->stores ? "reads" : "stores";
+  const char *other = a->stores ? "stored" : "read";
+  wf_broken(c->v, "thread %d %s element %lld, which thread %d has %s with no barrier in between", threads[1], verb, (long long)element, threads[0], other);
+  c->reported = true;
+}
+
+static void add_access(race_check *c, const wf_value *buffer, const wf_expr *const *indices, bool stores) {
+  if (buffer->space != WF_SPACE_SHARED || c->unknown || c->reported || c->count == MAX_ACCESSES) return;
+  for (int i = 0; i < buffer->rank; i++)
+    if (!can_evaluate(c, indices[i]) || !wf_dim_is_const(buffer->shape[i], &(int64_t){0})) return;
+  access *a = &c->list[c->count];
+  *a = (access){.buffer = buffer, .stmt = c->stmt, .stores = stores, .elements = WF_NEW_ARRAY(c->v->arena, int64_t, c->threads)};
+  for (int t = 0; t < c->threads; t++) a->elements[t] = stays_away(c, t) ? -1 : element_of(buffer, indices, t);
+  for (int i = 0; i < c->count; i++) {
+    const access *before = &c->list[i];
+    int64_t element;
+    int threads[2];
+    if (before->buffer != buffer || !(stores || before->stores) || !meet(c, before, a, &element, threads)) continue;
+    report(c, before, a, element, threads);
+    return;
+  }
+  c->count++;
+}
+
+static void visit_read(void *context, const wf_expr *node) {
+  race_check *c = context;
+  if (node->op == WF_S_READ) add_access(c, node->operand, node->args, false);
+}
+
+static void check_block(race_check *c, const wf_block *block);
+
+static void check_if(race_check *c, const wf_stmt *stmt) {
+  wf_expr_walk(stmt->condition, visit_read, c);
+  bool known = c->guard_count < MAX_GUARDS && can_evaluate(c, stmt->condition);
+  if (known) c->guards[c->guard_count++] = stmt->condition;
+  else c->unknown++;
+  check_block(c, &stmt->body);
+  if (known) c->guard_count--;
+  else c->unknown--;
+}
+
+// A loop that may run no time is followed as if it ran: where it holds the only barrier, less is reported.
+static void check_for(race_check *c, const wf_stmt *stmt) {
+  bool may_be_empty = wf_dim_range(stmt->axis->extent).low < 1;
+  c->unknown += may_be_empty;
+  check_block(c, &stmt->body);
+  c->unknown -= may_be_empty;
+}
+
+static void check_block(race_check *c, const wf_block *block) {
+  for (int i = 0; i < block->list.count && !c->reported; i++) {
+    const wf_stmt *stmt = c->stmt = block->list.items[i];
+    switch (stmt->kind) {
+      case WF_STMT_FOR: check_for(c, stmt); break;
+      case WF_STMT_IF: check_if(c, stmt); break;
+      case WF_STMT_STORE:
+        for (int k = 0; k < stmt->buffer->rank; k++) wf_expr_walk(stmt->indices[k], visit_read, c);
+        wf_expr_walk(stmt->value, visit_read, c);
+        add_access(c, stmt->buffer, stmt->indices, true);
+        break;
+      case WF_STMT_BARRIER: c->count = 0; break;
+      case WF_STMT_ALLOC: case WF_STMT_REDUCE: break;
+    }
+  }
+}
+
+void wf_verify_shared_races(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *thread_loop) {
+  race_check *c = WF_NEW(v->arena, race_check);
+  *c = (race_check){.v = v, .thread = thread_loop->axis, .threads = wf_kernel_threads(kernel)};
+  check_block(c, &thread_loop->body);
+}
