@@ -311,7 +311,10 @@ wf_val wf_apply(wf_lower *lower, const wf_callable *callable, const wf_val *give
   lower->axes = kept->inlined ? &inlined : NULL;
   bool binding = lower->binding_symbols;
   lower->binding_symbols = false;
+  wf_loc place = lower->module->place;
+  if (!place.source && decl->loc.source && decl->loc.source->library && loc.source) lower->module->place = loc;
   wf_val result = run_body(lower, callable, args);
+  lower->module->place = place;
   lower->binding_symbols = binding;
   lower->frame = kept->caller;
   lower->definition = definition;

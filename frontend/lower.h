@@ -63,7 +63,7 @@ typedef struct wf_parameter {   // collected while nets and optimizers are appli
   wf_dtype dtype;
   int rank;
   const wf_dim *const *shape;
-  wf_loc loc;
+  wf_loc loc, place;            // of the declaration; of the user's call that led there, if it lies in the library
   const wf_ast_expr *initialiser;
   struct wf_scope *scope;       // in which the initialiser is evaluated
 } wf_parameter;

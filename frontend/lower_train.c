@@ -163,7 +163,7 @@ static bool measure(training *t, const wf_vals *args, pass_results *out) {
   out->metrics = WF_NEW_ARRAY(block->arena, wf_value *, block->metrics.count);
   bool fine = out->loss != NULL;
   for (int i = 0; i < block->metrics.count; i++) {
-    out->metrics[i] = apply_measure(t, block->metrics.items[i], block->loc, args, "metric");
+    out->metrics[i] = apply_measure(t, block->metrics.items[i], block->metric_locs.items[i], args, "metric");
     fine &= out->metrics[i] != NULL;
   }
   return fine;

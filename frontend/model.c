@@ -111,7 +111,7 @@ static void load_library(loading *load) {
   wf_net_model *model = load->model;
   for (const struct weft_embedded *file = weft_std_library; file->name; file++) {
     wf_source *source = WF_NEW(model->arena, wf_source);
-    *source = (wf_source){wf_arena_printf(model->arena, "std/%s", file->name), wf_arena_strndup(model->arena, file->text, file->size), file->size};
+    *source = (wf_source){wf_arena_printf(model->arena, "std/%s", file->name), wf_arena_strndup(model->arena, file->text, file->size), file->size, true};
     add_file(load, wf_parse_net(model->arena, model->diag, source), FROM_LIBRARY);
   }
 }

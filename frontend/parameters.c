@@ -52,7 +52,7 @@ static bool collect(wf_lower *lower, const wf_ast_stmt *stmt, const char *name, 
     wf_lower_where(lower, error, known->loc, "there");
     return false;
   }
-  wf_parameter parameter = {name, stmt->kind == WF_ST_PARAM ? WF_ROLE_PARAM : WF_ROLE_STATE, type, shape->count, shape->items, stmt->loc, stmt->value, lower->frame->scope};
+  wf_parameter parameter = {name, stmt->kind == WF_ST_PARAM ? WF_ROLE_PARAM : WF_ROLE_STATE, type, shape->count, shape->items, stmt->loc, lower->module->place, stmt->value, lower->frame->scope};
   wf_vec_push(lower->arena, &lower->parameters, parameter);
   wf_map_set(&lower->parameter_index, name, (void *)(intptr_t)lower->parameters.count);
   return true;
@@ -187,9 +187,11 @@ bool wf_lower_init(wf_lower *lower) {
   wf_function *function = wf_lower_begin(lower, "init", false);
   lower->initialising = true;
   for (int i = 0; i < lower->parameters.count; i++) {
+    lower->module->place = lower->parameters.items[i].place;
     wf_value *value = initialise(lower, &lower->parameters.items[i]);
     if (value) wf_function_result(function, lower->parameters.items[i].name, value);
   }
+  lower->module->place = WF_NOWHERE;
   lower->initialising = false;
   wf_lower_end(lower);
   return lower->diag->errors == errors;

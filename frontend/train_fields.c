@@ -345,6 +345,7 @@ static void read_metrics(wf_train_block *block) {
     bind_settings(block, "metric", callable);
     wf_vec_push(block->arena, &block->spec->metrics, metric_name(block, callable->decl->name));
     wf_vec_push(block->arena, &block->metrics, callable);
+    wf_vec_push(block->arena, &block->metric_locs, field->values.items[i]->loc);
   }
 }
 

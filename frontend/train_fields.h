@@ -13,7 +13,7 @@ typedef struct wf_train_block {
   wf_callable *net, *loss, *optimizer, *clip;   // clip may be NULL
   WF_VEC(wf_callable *) metrics, augments;
   wf_loc loss_loc, optimizer_loc, clip_loc;
-  WF_VEC(wf_loc) augment_locs;
+  WF_VEC(wf_loc) metric_locs, augment_locs;
 } wf_train_block;
 
 // Fills the block and block->spec from model->train and the settings. False with errors.

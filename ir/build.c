@@ -94,7 +94,7 @@ const wf_dim *wf_value_elements(wf_module *module, const wf_value *value) {
 wf_op *wf_op_create(wf_function *function, wf_operation kind, wf_loc loc) {
   wf_op *op = WF_NEW(function->module->arena, wf_op);
   op->kind = kind;
-  op->loc = loc;
+  op->loc = function->module->place.source ? function->module->place : loc;
   return op;
 }
 

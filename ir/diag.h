@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include "ir/arena.h"
 
-typedef struct wf_source { const char *path, *text; size_t size; } wf_source;  // path as the user named it; "std/nn.net" for the library
+typedef struct wf_source { const char *path, *text; size_t size; bool library; } wf_source;  // path as the user named it; "std/nn.net" for the library
 
 typedef struct wf_loc {        // a span of a source; line and column count from 1; source NULL: no place
   const wf_source *source;

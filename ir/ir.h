@@ -198,6 +198,7 @@ struct wf_module {
   WF_VEC(wf_kernel *) kernels;
   wf_map kernel_names;          // every kernel name ever given
   int value_count;
+  wf_loc place;                 // where it has a source, new operations lie there: the user's line while a library op is expanded
 };
 
 wf_module *wf_module_create(wf_arena *arena, wf_diag *diag);

@@ -14,7 +14,7 @@ static parsed parse(const char *path, const char *text, size_t size) {
   parsed p = {.arena = wf_arena_create()};
   p.diag = wf_diag_create(p.arena);
   wf_source *source = WF_NEW(p.arena, wf_source);
-  *source = (wf_source){path, wf_arena_strndup(p.arena, text, size), size};
+  *source = (wf_source){path, wf_arena_strndup(p.arena, text, size), size, false};
   p.file = wf_parse_net(p.arena, p.diag, source);
   return p;
 }
