@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "cli/bundle.h"
 #include "cli/module.h"
-#include "cli/program.h"
 #include "cli/target.h"
-#include "runtime/checkpoint.h"
 #include "runtime/print_plan.h"
 
 typedef struct stage { const char *name; int (*emit)(cli *c); } stage;
@@ -131,35 +130,12 @@ static int emit(cli *c) {
 
 // ---- bundles ------------------------------------------------------------------------------------------------------------
 
-// Weights travel as they are; a session tells whether they fit.
-static weft_status *read_weights(cli *c, wf_program *program, weft_bytes *out) {
-  weft_session *session = NULL;
-  weft_session_options options = {.threads = 1};
-  TRY(weft_file_read(c->options.weights, (size_t)1 << 40, out));
-  cli_leave_unbound(program);
-  weft_status *failed = weft_session_create(program, &options, &session);
-  if (!failed) failed = weft_weights_load(session, c->options.weights);
-  weft_session_destroy(session);
-  return failed;
-}
-
-// A bundle names a level of the psABI, so that a lesser machine can refuse it.
 static int write_bundle(cli *c) {
-  if (!strcmp(c->target, "native")) c->target = weft_machine_level();
-  wf_program *program;
-  wf_code code;
-  int failed = build(c, true, WF_CODE_OBJECT, &program, &code);
+  weft_bytes bytes;
+  int failed = cli_bundle_make(c, false, &bytes);
   if (failed) return failed;
-  program->target = (char *)c->target;
-  weft_part parts[2] = {{.kind = WEFT_PART_OBJECT, .target = c->target, .data = code.bytes, .size = code.size}};
-  weft_bytes weights = {0};
-  weft_status *status = c->options.weights ? read_weights(c, program, &weights) : NULL;
-  if (weights.data) parts[1] = (weft_part){.kind = WEFT_PART_WEIGHTS, .target = "", .data = weights.data, .size = weights.size};
-  if (!status) status = weft_bundle_write(c->options.output_file, &(const wf_program *){program}, 1, parts, weights.data ? 2 : 1);
-  free(weights.data);
-  if (!status && c->options.verbose)
-    fprintf(stderr, "%s: %d kernels, %zu bytes of code for %s%s\n", c->options.output_file, program->kernel_count, code.size, parts[0].target,
-            weights.data ? ", with weights" : "");
+  weft_status *status = weft_file_write(c->options.output_file, bytes.data, bytes.size);
+  free(bytes.data);
   return cli_status(c, status);
 }
 

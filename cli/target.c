@@ -57,16 +57,34 @@ static int unknown_target(const char *verb, const char *word) {
                 "cpu, cpu:native, cpu:x86-64-v2, cpu:x86-64-v3, cpu:x86-64-v4, cuda:sm_80 and cuda:sm_90a");
 }
 
+static void add_target(cli *c, const char *target) {
+  for (int i = 0; i < c->targets.count; i++)
+    if (!strcmp(c->targets.items[i], target)) return;
+  wf_vec_push(c->arena, &c->targets, target);
+}
+
+// What is taken elsewhere says for which machines it is: plain `cpu` means all levels, `cpu:native` the one of this machine.
+static void add_portable(cli *c, const char *word, const char *target) {
+  if (strcmp(target, "native")) add_target(c, target);
+  else if (strcmp(word, "cpu")) add_target(c, weft_machine_level());
+  else for (int i = 0; strcmp(wf_host_levels[i], "native"); i++) add_target(c, wf_host_levels[i]);
+}
+
+static bool is_portable(const cli *c, const char *verb) { return !strcmp(verb, "build") || (!strcmp(verb, "compile") && !c->options.emit); }
+
 // Splits --target at its commas into c->targets.
 static int read_targets(cli *c, const char *verb) {
-  for (const char *at = c->options.target; at && *at;) {
+  bool portable = is_portable(c, verb);
+  const char *list = c->options.target ? c->options.target : portable ? "cpu" : "";
+  for (const char *at = list; *at;) {
     size_t length = strcspn(at, ",");
     const char *word = wf_arena_strndup(c->arena, at, length), *target = target_of(word);
     if (!target) return unknown_target(verb, word);
-    wf_vec_push(c->arena, &c->targets, target);
+    if (portable) add_portable(c, word, target);
+    else wf_vec_push(c->arena, &c->targets, target);
     at += length + (at[length] == ',');
   }
-  if (c->targets.count > 1 && (!strcmp(verb, "run") || !strcmp(verb, "train") || !strcmp(verb, "bench") || c->options.emit)) {
+  if (!portable && c->targets.count > 1) {
     fprintf(stderr, "weft %s: one target is enough here, `%s` lists %d\n", verb, c->options.target, c->targets.count);
     return EXIT_USAGE;
   }

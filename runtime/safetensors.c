@@ -187,7 +187,7 @@ static json_t *describe(const weft_tensor *tensor, int64_t begin) {
   return NULL;
 }
 
-// The JSON header, padded with spaces so that the tensors start at a multiple of 64 bytes.
+// Its length, then the JSON header, padded with spaces so that the tensors start at a multiple of 64 bytes.
 static weft_status *make_header(const weft_named_tensor *tensors, int count, const json_t *metadata, char **out, size_t *out_length) {
   json_t *header = json_object();
   int64_t at = 0;
@@ -202,11 +202,12 @@ static weft_status *make_header(const weft_named_tensor *tensors, int count, con
   json_decref(header);
   if (twice) return weft_fail(WEFT_INTERNAL, "two tensors are named '%s'", twice);
   if (!text) return weft_fail(WEFT_ENVIRONMENT, "out of memory");
-  *out_length = (strlen(text) + 8 + 63) / 64 * 64 - 8;
-  weft_status *failed = weft_allocate(*out_length + 1, 1, out);
+  *out_length = (strlen(text) + 8 + 63) / 64 * 64;
+  weft_status *failed = weft_allocate(*out_length, 1, out);
   if (!failed) {
     memset(*out, ' ', *out_length);
-    memcpy(*out, text, strlen(text));
+    for (int i = 0; i < 8; i++) (*out)[i] = (char)((uint64_t)(*out_length - 8) >> 8 * i);
+    memcpy(*out + 8, text, strlen(text));
   }
   free(text);
   return failed;
@@ -216,19 +217,39 @@ weft_status *weft_safetensors_write(const char *path, const weft_named_tensor *t
   char *header = NULL;
   size_t length = 0;
   TRY(make_header(tensors, count, metadata, &header, &length));
-  uint8_t word[8];
-  for (int i = 0; i < 8; i++) word[i] = (uint8_t)((uint64_t)length >> 8 * i);
   weft_writer writer;
   weft_status *failed = weft_writer_open(path, &writer);
   if (failed) {
     free(header);
     return failed;
   }
-  failed = weft_writer_add(&writer, word, sizeof word);
-  if (!failed) failed = weft_writer_add(&writer, header, length);
+  failed = weft_writer_add(&writer, header, length);
   for (int i = 0; i < count && !failed; i++) failed = weft_writer_add(&writer, tensors[i].tensor.data, weft_tensor_bytes(&tensors[i].tensor));
   if (!failed) failed = weft_writer_commit(&writer);
   weft_writer_close(&writer);
+  free(header);
+  return failed;
+}
+
+weft_status *weft_safetensors_serialize(const weft_named_tensor *tensors, int count, const json_t *metadata, weft_bytes *out) {
+  char *header = NULL;
+  size_t length = 0, size;
+  *out = (weft_bytes){0};
+  TRY(make_header(tensors, count, metadata, &header, &length));
+  size = length;
+  for (int i = 0; i < count; i++) size += weft_tensor_bytes(&tensors[i].tensor);
+  weft_status *failed = weft_allocate(size, 1, &out->data);
+  if (!failed) {
+    uint8_t *at = out->data;
+    memcpy(at, header, length);
+    at += length;
+    for (int i = 0; i < count; i++) {
+      size_t bytes = weft_tensor_bytes(&tensors[i].tensor);
+      if (bytes) memcpy(at, tensors[i].tensor.data, bytes);
+      at += bytes;
+    }
+    out->size = size;
+  }
   free(header);
   return failed;
 }

@@ -31,5 +31,7 @@ weft_status *weft_safetensors_read(const weft_safetensors *file, const weft_stor
 
 // Replaces the file at `path` as a whole (file.h). metadata: object of strings, borrowed, may be NULL.
 weft_status *weft_safetensors_write(const char *path, const weft_named_tensor *tensors, int count, const json_t *metadata);
+// The same bytes in memory, heap.
+weft_status *weft_safetensors_serialize(const weft_named_tensor *tensors, int count, const json_t *metadata, weft_bytes *out);
 
 #endif
