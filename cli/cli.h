@@ -5,14 +5,13 @@
 #include <stdint.h>
 #include "ir/arena.h"
 #include "ir/diag.h"
-
-enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3, EXIT_CHECK = 4, EXIT_OURS = 70 };
+#include "runtime/command/command.h"
 
 // Everything that any verb's options can say. Lists keep the order of the command line.
 typedef struct cli_options {
   const char *file;                 // the positional argument
   const char *device, *target, *passes, *emit, *output_file, *weights, *save, *resume, *init, *log, *data, *print_after;
-  WF_VEC(const char *) sets, inputs, outputs, limits;
+  weft_word_list sets, inputs, outputs, limits;
   int threads, repeat, save_every;
   bool eval, json, paced, verbose, allow_nan, list_passes, stats, time, write, train, library, help, no_cache;
 } cli_options;

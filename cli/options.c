@@ -2,13 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "cli/cli.h"
-
-typedef enum option_kind { FLAG, TEXT, NUMBER, LIST } option_kind;
-typedef struct option_row { const char *name, *verbs, *argument, *help; option_kind kind; size_t offset; } option_row;
+#include "runtime/command/options.h"
 
 #define COMPILES "train run compile opt bench"
-#define ROW(name, kind, field, verbs, argument, help) {name, verbs, argument, help, kind, offsetof(cli_options, field)}
-static const option_row rows[] = {
+#define ROW(name, kind, field, verbs, argument, help) {name, verbs, argument, help, WEFT_OPTION_##kind, offsetof(cli_options, field)}
+static const weft_option_row rows[] = {
   ROW("--device", TEXT, device, COMPILES, "NAME", "auto, cpu or ref"),
   ROW("--target", TEXT, target, COMPILES, "LIST", "cpu[:native|:x86-64-v2|:x86-64-v3|:x86-64-v4], cuda[:sm_80|:sm_90a]"),
   ROW("--passes", TEXT, passes, COMPILES, "LIST", "the passes to run, such as 'simplify,fuse{strategy=none},tile'"),
@@ -40,15 +38,7 @@ static const option_row rows[] = {
   ROW("-w", FLAG, write, "fmt", NULL, "rewrite the file in place"),
   ROW("--help", FLAG, help, "all", NULL, "this text"),
 };
-enum { ROW_COUNT = sizeof rows / sizeof *rows };
-
-static bool takes(const option_row *row, const char *verb) {
-  if (!strcmp(row->verbs, "all")) return true;
-  size_t length = strlen(verb);
-  for (const char *at = row->verbs; (at = strstr(at, verb)); at += length)
-    if ((at == row->verbs || at[-1] == ' ') && (at[length] == 0 || at[length] == ' ')) return true;
-  return false;
-}
+static const weft_option_table table = {rows, sizeof rows / sizeof *rows};
 
 static const struct { const char *name, *summary; bool file; } verb_rows[] = {
 #define CLI_VERB(name, file_argument, summary) {#name, summary, file_argument},
@@ -65,72 +55,16 @@ void cli_print_help(const char *verb) {
   }
   for (size_t i = 0; i < sizeof verb_rows / sizeof *verb_rows; i++)
     if (!strcmp(verb, verb_rows[i].name)) printf("usage: weft %s%s [options]: %s\n\n", verb, verb_rows[i].file ? " FILE.net" : " [FILE]", verb_rows[i].summary);
-  for (int i = 0; i < ROW_COUNT; i++) {
-    if (!takes(&rows[i], verb)) continue;
-    char left[64];
-    snprintf(left, sizeof left, "%s%s%s", rows[i].name, rows[i].argument ? " " : "", rows[i].argument ? rows[i].argument : "");
-    printf("  %-22s %s\n", left, rows[i].help);
-  }
-}
-
-static int usage(const char *verb, const char *format, const char *word, const char *hint) {
-  fprintf(stderr, "weft %s: ", verb);
-  fprintf(stderr, format, word);
-  if (hint) fprintf(stderr, "; did you mean `%s`?", hint);
-  fprintf(stderr, "\ntry: weft %s --help\n", verb);
-  return EXIT_USAGE;
-}
-
-static const option_row *find_row(const char *verb, const char *word, const char **out_hint) {
-  const char *names[ROW_COUNT];
-  int count = 0;
-  for (int i = 0; i < ROW_COUNT; i++) {
-    if (!takes(&rows[i], verb)) continue;
-    if (!strcmp(rows[i].name, word)) return &rows[i];
-    names[count++] = rows[i].name;
-  }
-  *out_hint = wf_did_you_mean(word, names, count);
-  return NULL;
-}
-
-typedef WF_VEC(const char *) text_list;
-
-static bool store(cli *c, const option_row *row, const char *value) {
-  char *field = (char *)&c->options + row->offset;
-  switch (row->kind) {
-    case FLAG: *(bool *)field = true; return true;
-    case TEXT: *(const char **)field = value; return true;
-    case LIST: wf_vec_push(c->arena, (text_list *)field, value); return true;
-    case NUMBER: {
-      char *end;
-      long number = strtol(value, &end, 10);
-      if (*end || end == value || number < 1 || number > 1 << 20) return false;
-      *(int *)field = (int)number;
-      return true;
-    }
-  }
-  return false;
+  weft_options_print(&table, verb);
 }
 
 int cli_parse_options(cli *c, const char *verb, int argc, char **argv) {
-  for (int i = 0; i < argc; i++) {
-    char *word = argv[i];
-    if (word[0] != '-' || !word[1]) {
-      if (c->options.file) return usage(verb, "one file is enough, but `%s` is a second one", word, NULL);
-      c->options.file = word;
-      continue;
-    }
-    char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
-    const char *value = equals ? equals + 1 : NULL;
-    const char *name = equals ? wf_arena_strndup(c->arena, word, (size_t)(equals - word)) : word, *hint = NULL;
-    const option_row *row = find_row(verb, name, &hint);
-    if (!row) return usage(verb, "unknown option `%s`", name, hint);
-    if (row->kind == FLAG && value) return usage(verb, "`%s` takes no value", name, NULL);
-    if (row->kind != FLAG && !value) {
-      if (i + 1 == argc) return usage(verb, "`%s` needs a value", name, NULL);
-      value = argv[++i];
-    }
-    if (!store(c, row, value)) return usage(verb, "`%s` is not a positive whole number", value, NULL);
-  }
-  return EXIT_DONE;
+  weft_word_list files = {0};
+  const char *title = wf_arena_printf(c->arena, "weft %s", verb);
+  int code = weft_options_parse(&table, c->arena, title, verb, argc, argv, &c->options, &files);
+  if (code) return code;
+  if (files.count) c->options.file = files.items[0];
+  if (files.count < 2) return EXIT_DONE;
+  fprintf(stderr, "%s: one file is enough, but `%s` is a second one\ntry: %s --help\n", title, files.items[1], title);
+  return EXIT_USAGE;
 }

@@ -4,18 +4,19 @@
 #include "cli/module.h"
 #include "cli/target.h"
 
-int cli_status(cli *c, weft_status *status) {
-  if (!status) return EXIT_DONE;
-  fflush(stdout);
-  fprintf(stderr, "%s%s%s\n", c->colour_err ? "\033[1;31merror:\033[0m " : "error: ", weft_status_message(status), "");
-  int code = weft_status_code(status);
-  weft_status_free(status);
-  return code;
+weft_command cli_command(cli *c, const char *title) {
+  const cli_options *o = &c->options;
+  weft_command out = {.arena = c->arena, .title = title, .file = o->file, .net_folder = weft_command_folder(c->arena, o->file),
+                      .weights = o->weights, .save = o->save, .resume = o->resume, .init = o->init, .log = o->log, .data = o->data,
+                      .inputs = o->inputs, .outputs = o->outputs, .threads = o->threads, .save_every = o->save_every, .eval = o->eval,
+                      .json = o->json, .verbose = o->verbose, .allow_nan = o->allow_nan};
+  weft_command_look(&out);
+  return out;
 }
 
-const char *cli_net_folder(cli *c) {
-  const char *slash = strrchr(c->options.file, '/');
-  return slash ? wf_arena_strndup(c->arena, c->options.file, (size_t)(slash - c->options.file + 1)) : ".";
+int cli_status(cli *c, weft_status *status) {
+  weft_command command = {.colour_err = c->colour_err};
+  return weft_command_status(&command, status);
 }
 
 // fuse,tile -> fuse{target=x86-64-v3},tile{target=x86-64-v3}

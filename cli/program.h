@@ -32,6 +32,6 @@ int cli_program_open(cli *c, bool profile, cli_program *out);
 void cli_program_close(cli_program *program);
 // Prints a status (NULL: nothing) and frees it; its exit code.
 int cli_status(cli *c, weft_status *status);
-// The folder of the file on the command line, where data is looked up.
-const char *cli_net_folder(cli *c);
+// The part of the command line that reaches the runtime.
+weft_command cli_command(cli *c, const char *title);
 #endif

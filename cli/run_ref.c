@@ -26,13 +26,13 @@ static wf_tensor *scalar(cli *c, int64_t value) {
   return out;
 }
 
-static const weft_tensor *find_data(const cli_run_inputs *inputs, const char *name) {
+static const weft_tensor *find_data(const weft_command_run_inputs *inputs, const char *name) {
   for (int i = 0; i < inputs->count; i++)
     if (!strcmp(inputs->items[i].name, name)) return &inputs->items[i].tensor;
   return NULL;
 }
 
-static wf_tensor *input_of(cli *c, weft_session *session, const cli_run_inputs *inputs, int64_t seed, const wf_value *value) {
+static wf_tensor *input_of(cli *c, weft_session *session, const weft_command_run_inputs *inputs, int64_t seed, const wf_value *value) {
   const weft_value *kept = NULL;
   const weft_tensor *given = NULL;
   switch (value->role) {
@@ -50,7 +50,8 @@ static wf_tensor *input_of(cli *c, weft_session *session, const cli_run_inputs *
   return given ? from_runtime(c, given) : NULL;
 }
 
-int cli_run_ref(cli *c, weft_session *session, int plan, const cli_run_inputs *inputs, int64_t seed, cli_outputs *out) {
+int cli_run_ref(void *context, weft_session *session, int plan, const weft_command_run_inputs *inputs, int64_t seed, weft_command_outputs *out) {
+  cli *c = context;
   wf_module *module = cli_load_module(c, NULL);
   wf_function *function = module ? wf_function_find(module, "infer") : NULL;
   if (!function) return cli_report(c);

@@ -48,10 +48,11 @@ static int unknown_verb(const char *word) {
 static int run_verb(const verb_row *verb, int argc, char **argv) {
   wf_arena *arena = wf_arena_create();
   cli c = {.arena = arena, .diag = wf_diag_create(arena)};
-  bool plain = getenv("NO_COLOR") && *getenv("NO_COLOR");
-  c.terminal = isatty(STDOUT_FILENO);
-  c.colour_out = c.terminal && !plain;
-  c.colour_err = isatty(STDERR_FILENO) && !plain;
+  weft_command terminal = {0};
+  weft_command_look(&terminal);
+  c.terminal = terminal.terminal;
+  c.colour_out = terminal.colour_out;
+  c.colour_err = terminal.colour_err;
   int code = cli_parse_options(&c, verb->name, argc, argv);
   if (code == EXIT_DONE && c.options.help) cli_print_help(verb->name);
   else if (code == EXIT_DONE && verb->file && !c.options.file) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "ir/arena.h"
+#include "ir/did_you_mean.h"
 
 typedef struct wf_source { const char *path, *text; size_t size; bool library; } wf_source;  // path as the user named it; "std/nn.net" for the library
 
@@ -39,8 +40,6 @@ void wf_help(wf_diag *diag, wf_diagnostic *to, const char *format, ...) __attrib
 // All kept diagnostics in source order, gcc-like head line (path:line:col: error: ...), source line, caret line.
 // colour follows the caller (a terminal and no NO_COLOR).
 void wf_diag_print(const wf_diag *diag, FILE *stream, bool colour);
-// The candidate closest to `name` (Damerau-Levenshtein, at most a third of its length away), or NULL.
-const char *wf_did_you_mean(const char *name, const char *const *candidates, int count);
 
 // Reads a whole file as a source. NULL with an error in `diag` where it cannot be read or is over `limit` bytes.
 wf_source *wf_source_read(wf_arena *arena, wf_diag *diag, const char *path, size_t limit);

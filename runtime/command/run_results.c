@@ -1,8 +1,9 @@
-#include "cli/run_results.h"
+#include "runtime/command/run_results.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "ir/did_you_mean.h"
 #include "ir/types.h"
 #include "runtime/data/npy.h"
 #include "runtime/plot.h"
@@ -14,9 +15,9 @@ typedef struct rated { int64_t class; double probability; } rated;
 enum { NEXT_SHOWN = 5 };
 
 typedef struct predictions {
-  cli *c;
+  weft_command *c;
   const weft_metadata *metadata;
-  const cli_run_inputs *inputs;
+  const weft_command_run_inputs *inputs;
   const weft_named_tensor *output;
   int64_t rows, stride, offset, classes;   // row i starts at i*stride + offset
   int top;
@@ -50,7 +51,7 @@ static const char *class_name(const predictions *p, int64_t class) {
 }
 
 static void print_json_row(const predictions *p, int64_t row, const rated *best, int shown) {
-  const cli_samples *samples = &p->inputs->samples;
+  const weft_command_samples *samples = &p->inputs->samples;
   json_t *top = json_array(), *line = json_object();
   for (int i = 0; i < shown; i++)
     json_array_append_new(top, json_pack("{s:I, s:s, s:f}", "class", (json_int_t)best[i].class, "label", class_name(p, best[i].class), "probability",
@@ -71,7 +72,7 @@ static void print_json_row(const predictions *p, int64_t row, const rated *best,
 enum { MOST_PICTURES = 16, PICTURE_COLUMNS = 28 };
 
 static void draw_picture(const predictions *p, int64_t row) {
-  const cli_picture *shown = &p->inputs->pictures;
+  const weft_command_picture *shown = &p->inputs->pictures;
   if (!shown->pixels || p->inputs->picture_count != p->rows || p->rows > MOST_PICTURES) return;
   int64_t bytes = (int64_t)shown->channels * shown->height * shown->width;
   weft_image image = {shown->channels, shown->height, shown->width, (uint8_t *)shown->pixels + row * bytes};
@@ -79,7 +80,7 @@ static void draw_picture(const predictions *p, int64_t row) {
 }
 
 static void print_row(const predictions *p, int64_t row, const rated *best, int shown) {
-  const cli_samples *samples = &p->inputs->samples;
+  const weft_command_samples *samples = &p->inputs->samples;
   draw_picture(p, row);
   const char *good = p->c->colour_out ? "\033[32m" : "", *bad = p->c->colour_out ? "\033[31m" : "", *plain = p->c->colour_out ? "\033[0m" : "";
   if (samples->set) printf("%s %lld: ", samples->set, (long long)samples->numbers[row]);
@@ -103,10 +104,10 @@ static void show_predictions(predictions *p) {
       p->judged++;
       p->right += p->inputs->samples.truth[row] == best[0].class;
     }
-    if (p->c->options.json) print_json_row(p, row, best, shown);
+    if (p->c->json) print_json_row(p, row, best, shown);
     else print_row(p, row, best, shown);
   }
-  if (p->judged > 1 && !p->c->options.json) printf("%lld of %lld right\n", (long long)p->right, (long long)p->judged);
+  if (p->judged > 1 && !p->c->json) printf("%lld of %lld right\n", (long long)p->right, (long long)p->judged);
 }
 
 // After a text, what rates each token by the next one.
@@ -115,7 +116,7 @@ static bool rates_next(const predictions *p, const weft_tensor *tensor) {
 }
 
 // The first result, where the network says that it rates classes.
-static bool find_predictions(predictions *p, const cli_outputs *outputs) {
+static bool find_predictions(predictions *p, const weft_command_outputs *outputs) {
   if (!outputs->count) return false;
   p->output = &outputs->items[0];
   if (rates_next(p, &p->output->tensor)) p->top = p->top ? p->top : NEXT_SHOWN;
@@ -183,19 +184,19 @@ static void print_json_summary(const weft_named_tensor *output) {
   json_decref(line);
 }
 
-void cli_show_results(cli *c, const weft_metadata *metadata, const cli_run_inputs *inputs, const cli_outputs *outputs) {
+void weft_command_show_results(weft_command *c, const weft_metadata *metadata, const weft_command_run_inputs *inputs, const weft_command_outputs *outputs) {
   predictions p = {.c = c, .metadata = metadata, .inputs = inputs, .top = metadata->top};
   bool predicts = find_predictions(&p, outputs);
   if (predicts) show_predictions(&p);
   for (int i = predicts; i < outputs->count; i++) {
-    if (c->options.json) print_json_summary(&outputs->items[i]);
+    if (c->json) print_json_summary(&outputs->items[i]);
     else print_summary(&outputs->items[i]);
   }
 }
 
 // ---- --output -------------------------------------------------------------------------------------------------------------
 
-static weft_status *write_one(cli *c, const cli_outputs *outputs, const char *setting) {
+static weft_status *write_one(weft_command *c, const weft_command_outputs *outputs, const char *setting) {
   const char *equals = strchr(setting, '='), **names = WF_NEW_ARRAY(c->arena, const char *, outputs->count);
   if (!equals && outputs->count != 1) return weft_fail(WEFT_BAD_INPUT, "--output %s: expected NAME=FILE.npy", setting);
   const char *name = equals ? wf_arena_strndup(c->arena, setting, (size_t)(equals - setting)) : outputs->items[0].name;
@@ -210,7 +211,7 @@ static weft_status *write_one(cli *c, const cli_outputs *outputs, const char *se
                    hint ? "'?" : "", list);
 }
 
-weft_status *cli_write_outputs(cli *c, const cli_outputs *outputs) {
-  for (int i = 0; i < c->options.outputs.count; i++) TRY(write_one(c, outputs, c->options.outputs.items[i]));
+weft_status *weft_command_write_outputs(weft_command *c, const weft_command_outputs *outputs) {
+  for (int i = 0; i < c->outputs.count; i++) TRY(write_one(c, outputs, c->outputs.items[i]));
   return NULL;
 }

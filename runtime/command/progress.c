@@ -1,4 +1,4 @@
-#include "cli/progress.h"
+#include "runtime/command/progress.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static void print_rate(const weft_train_event *event) {
   printf("  %.0f samples/s", rate);
 }
 
-void cli_progress_step(cli_progress *progress, const weft_train_event *event) {
+void weft_command_progress_step(weft_command_progress *progress, const weft_train_event *event) {
   if (!progress->terminal) {
     if (progress->line_every <= 0) progress->line_every = event->steps > 200 ? event->steps / 20 : 10;
     if (event->step % progress->line_every && event->step != 1) return;
@@ -50,7 +50,7 @@ void cli_progress_step(cli_progress *progress, const weft_train_event *event) {
   fflush(stdout);
 }
 
-void cli_progress_epoch(cli_progress *progress, const weft_train_event *event) {
+void weft_command_progress_epoch(weft_command_progress *progress, const weft_train_event *event) {
   if (progress->terminal) printf("\r\033[K");
   printf("epoch %lld", (long long)event->epoch);
   print_metrics(event->train, event->train_count, "");

@@ -1,8 +1,8 @@
-#include "cli/train_log.h"
+#include "runtime/command/train_log.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include "cli/program.h"
+#include "runtime/file.h"
 #include "runtime/plot.h"
 
 static json_t *metrics_object(const weft_metric *metrics, int count) {
@@ -23,7 +23,7 @@ static json_t *number(double value) {
   return real ? real : json_null();
 }
 
-char *cli_step_json(const weft_train_event *event) {
+char *weft_command_step_json(const weft_train_event *event) {
   json_t *object = json_object();
   json_object_set_new(object, "step", json_integer(event->step));
   for (int i = 0; i < event->train_count; i++) json_object_set_new(object, event->train[i].name, number(event->train[i].value));
@@ -32,7 +32,7 @@ char *cli_step_json(const weft_train_event *event) {
   return dump(object);
 }
 
-char *cli_epoch_json(const weft_train_event *event) {
+char *weft_command_epoch_json(const weft_train_event *event) {
   json_t *object = json_object();
   json_object_set_new(object, "epoch", json_integer(event->epoch));
   json_object_set_new(object, "step", json_integer(event->step));
@@ -42,35 +42,35 @@ char *cli_epoch_json(const weft_train_event *event) {
   return dump(object);
 }
 
-int cli_train_log_open(cli *c, cli_train_log *log) {
-  *log = (cli_train_log){.c = c, .folder = c->options.log};
+int weft_command_train_log_open(weft_command *c, weft_command_train_log *log) {
+  *log = (weft_command_train_log){.c = c, .folder = c->log};
   if (!log->folder) return EXIT_DONE;
   if (mkdir(log->folder, 0777) != 0 && errno != EEXIST) {
-    fprintf(stderr, "weft train: cannot make the folder %s: %s\n", log->folder, strerror(errno));
+    fprintf(stderr, "%s: cannot make the folder %s: %s\n", c->title, log->folder, strerror(errno));
     return EXIT_ENVIRONMENT;
   }
   char *path = wf_arena_printf(c->arena, "%s/scalars.jsonl", log->folder);
   log->scalars = fopen(path, "w");
   if (log->scalars) return EXIT_DONE;
-  fprintf(stderr, "weft train: cannot write %s: %s\n", path, strerror(errno));
+  fprintf(stderr, "%s: cannot write %s: %s\n", c->title, path, strerror(errno));
   return EXIT_ENVIRONMENT;
 }
 
-static void write_line(cli_train_log *log, char *line) {
+static void write_line(weft_command_train_log *log, char *line) {
   if (line) fprintf(log->scalars, "%s\n", line);
   free(line);
 }
 
-void cli_train_log_step(cli_train_log *log, const weft_train_event *event) {
+void weft_command_train_log_step(weft_command_train_log *log, const weft_train_event *event) {
   if (!log->folder) return;
-  write_line(log, cli_step_json(event));
+  write_line(log, weft_command_step_json(event));
   wf_vec_push(log->c->arena, &log->steps, (double)event->step);
   wf_vec_push(log->c->arena, &log->losses, event->train_count ? event->train[0].value : 0);
 }
 
-void cli_train_log_epoch(cli_train_log *log, const weft_train_event *event) {
+void weft_command_train_log_epoch(weft_command_train_log *log, const weft_train_event *event) {
   if (!log->folder) return;
-  write_line(log, cli_epoch_json(event));
+  write_line(log, weft_command_epoch_json(event));
   fflush(log->scalars);
   wf_vec_push(log->c->arena, &log->epoch_steps, (double)event->step);
   wf_vec_push(log->c->arena, &log->epoch_losses, event->train_count ? event->train[0].value : 0);
@@ -80,7 +80,7 @@ void cli_train_log_epoch(cli_train_log *log, const weft_train_event *event) {
   }
 }
 
-static int write_summary(cli_train_log *log, const weft_train_result *result) {
+static int write_summary(weft_command_train_log *log, const weft_train_result *result) {
   json_t *object = json_object();
   json_object_set_new(object, "steps", json_integer(result->steps));
   json_object_set_new(object, "epochs", json_integer(result->epochs));
@@ -91,15 +91,16 @@ static int write_summary(cli_train_log *log, const weft_train_result *result) {
   if (result->test_count > 1) json_object_set_new(object, result->test_names[1], number(result->test[1]));
   char *text = json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
   json_decref(object);
-  int code = cli_write(log->c, wf_arena_printf(log->c->arena, "%s/summary.json", log->folder), text, strlen(text));
+  if (!text) return weft_command_status(log->c, weft_fail(WEFT_ENVIRONMENT, "out of memory"));
+  weft_status *failed = weft_file_write(wf_arena_printf(log->c->arena, "%s/summary.json", log->folder), text, strlen(text));
   free(text);
-  return code;
+  return weft_command_status(log->c, failed);
 }
 
 // Losses in the upper chart, the first test metric in the lower one.
 typedef struct curves { weft_series losses[2], tests[1]; weft_chart charts[2]; int count; } curves;
 
-static void make_curves(const cli_train_log *log, curves *out) {
+static void make_curves(const weft_command_train_log *log, curves *out) {
   out->losses[0] = (weft_series){"step", log->steps.items, log->losses.items, log->steps.count};
   out->losses[1] = (weft_series){"epoch mean", log->epoch_steps.items, log->epoch_losses.items, log->epoch_steps.count};
   out->charts[0] = (weft_chart){"loss", "step", out->losses, log->epoch_steps.count > 1 ? 2 : 1};
@@ -108,20 +109,20 @@ static void make_curves(const cli_train_log *log, curves *out) {
   out->count = log->test_values.count > 1 ? 2 : 1;
 }
 
-static int draw_curves(cli_train_log *log) {
+static int draw_curves(weft_command_train_log *log) {
   if (log->steps.count < 2) return EXIT_DONE;
   curves made;
   make_curves(log, &made);
-  if (!log->c->options.json) weft_chart_print(stdout, &made.charts[0], 78, 14, log->c->colour_out);
-  return cli_status(log->c, weft_charts_write_png(wf_arena_printf(log->c->arena, "%s/curve.png", log->folder), made.charts, made.count, 720, 360));
+  if (!log->c->json) weft_chart_print(stdout, &made.charts[0], 78, 14, log->c->colour_out);
+  return weft_command_status(log->c, weft_charts_write_png(wf_arena_printf(log->c->arena, "%s/curve.png", log->folder), made.charts, made.count, 720, 360));
 }
 
-int cli_train_log_close(cli_train_log *log, const weft_train_result *result) {
+int weft_command_train_log_close(weft_command_train_log *log, const weft_train_result *result) {
   if (!log->folder) return EXIT_DONE;
   bool good = fflush(log->scalars) == 0 && !ferror(log->scalars);
   good = fclose(log->scalars) == 0 && good;
   if (!good) {
-    fprintf(stderr, "weft train: %s/scalars.jsonl is not whole: %s\n", log->folder, strerror(errno));
+    fprintf(stderr, "%s: %s/scalars.jsonl is not whole: %s\n", log->c->title, log->folder, strerror(errno));
     return EXIT_ENVIRONMENT;
   }
   int drawn = draw_curves(log), code = write_summary(log, result);

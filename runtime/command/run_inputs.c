@@ -1,8 +1,8 @@
-#include "cli/run_inputs.h"
+#include "runtime/command/run_inputs.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "cli/program.h"
+#include "ir/did_you_mean.h"
 #include "runtime/data/image.h"
 #include "runtime/data/npy.h"
 #include "runtime/feed.h"
@@ -10,17 +10,17 @@
 #include "runtime/print_plan.h"
 
 typedef struct reading {
-  cli *c;
+  weft_command *c;
   weft_session *session;
   int plan;
   const weft_metadata *metadata;
-  cli_run_inputs *out;
+  weft_command_run_inputs *out;
   bool *given;                  // by input
 } reading;
 
 enum { MOST_SAMPLES = 1 << 20 };
 
-const char *cli_input_text(cli *c, const weft_session *session, const wf_plan_buffer *input) {
+const char *weft_command_input_text(weft_command *c, const weft_session *session, const wf_plan_buffer *input) {
   wf_text text;
   wf_text_init(&text);
   wf_text_printf(&text, "%s %s[", input->name, wf_dtype_name(input->dtype));
@@ -37,7 +37,7 @@ const char *cli_input_text(cli *c, const weft_session *session, const wf_plan_bu
 static const char *inputs_text(const reading *r) {
   const char *out = "";
   for (int i = 0; i < r->out->count; i++)
-    out = wf_arena_printf(r->c->arena, "%s%s%s", out, i ? ", " : "", cli_input_text(r->c, r->session, weft_session_input(r->session, r->plan, i)));
+    out = wf_arena_printf(r->c->arena, "%s%s%s", out, i ? ", " : "", weft_command_input_text(r->c, r->session, weft_session_input(r->session, r->plan, i)));
   return out;
 }
 
@@ -138,7 +138,7 @@ static weft_status *read_picture(reading *r, int index, const char *path) {
     uint8_t *pixels = wf_arena_alloc(r->c->arena, bytes);
     memcpy(pixels, shown->pixels, bytes);
     tensor.data = pixels;
-    r->out->pictures = (cli_picture){pixels, shown->channels, shown->height, shown->width};
+    r->out->pictures = (weft_command_picture){pixels, shown->channels, shown->height, shown->width};
     r->out->picture_count = 1;
     failed = take_array(r, index, path, &tensor);
     weft_tensor *taken = &r->out->items[index].tensor;
@@ -162,12 +162,12 @@ static weft_status *read_raw(reading *r, int index, const char *path) {
     if (to->extents[i]) rest *= to->extents[i];
     else open = i, opens++;
   }
-  if (opens > 1) return weft_fail(WEFT_BAD_INPUT, "%s: raw bytes do not tell the shape of %s; use .npy", path, cli_input_text(r->c, r->session, input));
+  if (opens > 1) return weft_fail(WEFT_BAD_INPUT, "%s: raw bytes do not tell the shape of %s; use .npy", path, weft_command_input_text(r->c, r->session, input));
   weft_bytes bytes;
   TRY(weft_file_read(path, (size_t)1 << 34, &bytes));
   weft_status *failed = NULL;
   if (!bytes.size || (int64_t)bytes.size % rest || (open < 0 && (int64_t)bytes.size != rest))
-    failed = weft_fail(WEFT_BAD_INPUT, "%s: %zu bytes do not fill %s, which takes %s%lld", path, bytes.size, cli_input_text(r->c, r->session, input),
+    failed = weft_fail(WEFT_BAD_INPUT, "%s: %zu bytes do not fill %s, which takes %s%lld", path, bytes.size, weft_command_input_text(r->c, r->session, input),
                        open < 0 ? "" : "a multiple of ", (long long)rest);
   if (open >= 0) to->extents[open] = (int64_t)bytes.size / rest;
   if (!failed) {
@@ -182,7 +182,7 @@ static weft_status *read_raw(reading *r, int index, const char *path) {
 static weft_status *read_text(reading *r, int index, const char *text) {
   const wf_plan_buffer *input = weft_session_input(r->session, r->plan, index);
   if (wf_dtype_is_float(input->dtype) || !*text)
-    return weft_fail(WEFT_BAD_INPUT, "text fills an input of tokens, but %s takes %s", cli_input_text(r->c, r->session, input), *text ? "numbers" : "at least one");
+    return weft_fail(WEFT_BAD_INPUT, "text fills an input of tokens, but %s takes %s", weft_command_input_text(r->c, r->session, input), *text ? "numbers" : "at least one");
   weft_tensor tensor = {.dtype = WEFT_U8, .rank = 2, .extents = {1, (int64_t)strlen(text)}, .data = (void *)text};
   r->out->text = true;
   return take_array(r, index, "the text", &tensor);
@@ -195,7 +195,7 @@ static weft_status *bad_samples(const char *text) {
 }
 
 // "0-9,12" to numbers.
-static weft_status *parse_numbers(reading *r, const char *spec, const char *text, cli_samples *out) {
+static weft_status *parse_numbers(reading *r, const char *spec, const char *text, weft_command_samples *out) {
   WF_VEC(int64_t) list = {0};
   for (const char *at = text;;) {
     char *end;
@@ -218,7 +218,7 @@ static weft_status *parse_numbers(reading *r, const char *spec, const char *text
 }
 
 static weft_status *read_field(reading *r, weft_dataset *dataset, int field, wf_dtype type, void **out_raw, void **out) {
-  const cli_samples *samples = &r->out->samples;
+  const weft_command_samples *samples = &r->out->samples;
   const weft_field *info = &dataset->fields[field];
   int64_t elements = samples->count;
   for (int i = 0; i < info->rank; i++) elements *= info->extents[i];
@@ -257,7 +257,7 @@ static weft_status *read_truth(reading *r, const weft_feed *feed) {
 static void take_picture(reading *r, const weft_field *field, const void *pixels) {
   if (!field->picture || field->rank < 2 || field->rank > 3 || field->dtype != WF_U8) return;
   const int64_t *size = field->extents + field->rank - 2;
-  r->out->pictures = (cli_picture){pixels, field->rank == 3 ? (int)field->extents[0] : 1, (int)size[0], (int)size[1]};
+  r->out->pictures = (weft_command_picture){pixels, field->rank == 3 ? (int)field->extents[0] : 1, (int)size[0], (int)size[1]};
   r->out->picture_count = r->out->samples.count;
 }
 
@@ -287,7 +287,7 @@ static weft_status *check_numbers(const reading *r, const weft_dataset *dataset,
 }
 
 static void keep_classes(reading *r, const weft_dataset *dataset) {
-  cli_samples *samples = &r->out->samples;
+  weft_command_samples *samples = &r->out->samples;
   samples->classes = WF_NEW_ARRAY(r->c->arena, char *, dataset->class_count);
   samples->class_count = dataset->class_count;
   for (int i = 0; i < dataset->class_count; i++) samples->classes[i] = wf_arena_strdup(r->c->arena, dataset->classes[i]);
@@ -295,14 +295,14 @@ static void keep_classes(reading *r, const weft_dataset *dataset) {
 
 static weft_status *read_samples(reading *r, int only, const char *spec) {
   bool test = spec[1] == 'e';
-  cli_samples *samples = &r->out->samples;
+  weft_command_samples *samples = &r->out->samples;
   const char *set = test ? "test" : "train";
   if (samples->set && strcmp(samples->set, set)) return weft_fail(WEFT_BAD_INPUT, "samples come from the test or from the train data, not from both");
   TRY(parse_numbers(r, spec, strchr(spec, ':') + 1, samples));
   samples->set = set;
   if (!(test ? r->metadata->has_test : r->metadata->has_data))
-    return weft_fail(WEFT_BAD_INPUT, "'%s': %s names no %s data", spec, r->c->options.file, test ? "test" : "training");
-  weft_data_paths paths = {r->c->options.data, cli_net_folder(r->c)};
+    return weft_fail(WEFT_BAD_INPUT, "'%s': %s names no %s data", spec, r->c->file, test ? "test" : "training");
+  weft_data_paths paths = {r->c->data, r->c->net_folder};
   weft_dataset *dataset = NULL;
   TRY(weft_dataset_open(test ? &r->metadata->test : &r->metadata->data, &paths, &dataset));
   weft_feed feed = {0};
@@ -356,15 +356,15 @@ static weft_status *read_one(reading *r, const char *setting) {
   return is_samples(spec) ? read_samples(r, index, spec) : read_file(r, index, spec);
 }
 
-weft_status *cli_read_inputs(cli *c, weft_session *session, int plan, const weft_metadata *metadata, cli_run_inputs *out) {
-  *out = (cli_run_inputs){.count = weft_session_input_count(session, plan)};
+weft_status *weft_command_read_inputs(weft_command *c, weft_session *session, int plan, const weft_metadata *metadata, weft_command_run_inputs *out) {
+  *out = (weft_command_run_inputs){.count = weft_session_input_count(session, plan)};
   out->items = WF_NEW_ARRAY(c->arena, weft_named_tensor, out->count);
   for (int i = 0; i < out->count; i++) out->items[i].name = weft_session_input(session, plan, i)->name;
   reading r = {c, session, plan, metadata, out, WF_NEW_ARRAY(c->arena, bool, out->count)};
-  for (int i = 0; i < c->options.inputs.count; i++) TRY(read_one(&r, c->options.inputs.items[i]));
+  for (int i = 0; i < c->inputs.count; i++) TRY(read_one(&r, c->inputs.items[i]));
   for (int i = 0; i < out->count; i++)
     if (!r.given[i])
-      return weft_fail(WEFT_BAD_INPUT, "nothing fills %s: --input %s=FILE%s%s", cli_input_text(c, session, weft_session_input(session, plan, i)),
+      return weft_fail(WEFT_BAD_INPUT, "nothing fills %s: --input %s=FILE%s%s", weft_command_input_text(c, session, weft_session_input(session, plan, i)),
                        out->items[i].name, metadata->has_test ? ", or samples: --input " : "", metadata->has_test ? "test:0-9" : "");
   return NULL;
 }
