@@ -4,13 +4,16 @@ execute_process(COMMAND ${LLVM_CONFIG} --libdir OUTPUT_VARIABLE llvm_libdir OUTP
 add_library(weft_llvm INTERFACE)
 target_include_directories(weft_llvm SYSTEM INTERFACE ${llvm_include})
 if(WEFT_STATIC_LLVM)
-  enable_language(CXX)
   execute_process(COMMAND ${LLVM_CONFIG} --link-static --libs x86 nvptx passes OUTPUT_VARIABLE llvm_libs OUTPUT_STRIP_TRAILING_WHITESPACE)
-  execute_process(COMMAND ${LLVM_CONFIG} --link-static --system-libs x86 nvptx passes OUTPUT_VARIABLE llvm_system OUTPUT_STRIP_TRAILING_WHITESPACE)
   separate_arguments(llvm_libs)
-  separate_arguments(llvm_system)
+  # What LLVM's archives need of the system, as archives too. libz3 and libxml2, which llvm-config also names, serve parts of LLVM
+  # that nothing here reaches (the static analyser, Windows manifests).
+  find_library(ZSTD_ARCHIVE libzstd.a REQUIRED)
+  find_library(ZLIB_ARCHIVE libz.a REQUIRED)
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libstdc++.a OUTPUT_VARIABLE stdcxx_archive OUTPUT_STRIP_TRAILING_WHITESPACE)
   target_link_directories(weft_llvm INTERFACE ${llvm_libdir})
-  target_link_libraries(weft_llvm INTERFACE ${llvm_libs} ${llvm_system} -static-libstdc++ -static-libgcc stdc++)
+  target_link_libraries(weft_llvm INTERFACE ${llvm_libs} ${ZSTD_ARCHIVE} ${ZLIB_ARCHIVE} rt dl m Threads::Threads
+                        ${stdcxx_archive} -static-libgcc -Wl,--gc-sections)
 else()
   find_library(LLVM_SHARED NAMES LLVM-22 LLVM PATHS ${llvm_libdir} NO_DEFAULT_PATH REQUIRED)
   target_link_libraries(weft_llvm INTERFACE ${LLVM_SHARED})
