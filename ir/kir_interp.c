@@ -87,7 +87,8 @@ static wf_machine_step *prepare(wf_machine *m, const wf_block *block) {
     case WF_STMT_REDUCE:
       for (int k = 0; k < stmt->buffer->rank; k++) s->code.indices[k] = compile(m, &s->code, stmt->indices[k]);
       break;
-    case WF_STMT_FOR: case WF_STMT_BARRIER: break;
+    case WF_STMT_FOR: wf_machine_set_atom(m, stmt->axis, 0); break;   // the room for it lives as long as the machine
+    case WF_STMT_BARRIER: break;
     }
     s->body = prepare(m, &stmt->body);
     s->body_count = stmt->body.list.count;

@@ -204,7 +204,8 @@ wf_op *wf_draft_finish(wf_draft *draft, wf_op *const *members, int member_count)
     draft->writes.items[i]->result_index = i;
   }
   for (int i = 0; i < kernel->params.count; i++) add_symbols_of_value(kernel, kernel->params.items[i]);
-  for (int i = 0; i < kernel->sections.count; i++) ensure_task(kernel, kernel->sections.items[i]);
+  if (!draft->target.gpu)
+    for (int i = 0; i < kernel->sections.count; i++) ensure_task(kernel, kernel->sections.items[i]);
   for (int i = 0; i < kernel->sections.count; i++) add_symbols_of_block(kernel, kernel->sections.items[i]);
   add_symbols_of_dim(kernel, kernel->flops);
   add_symbols_of_dim(kernel, kernel->bytes);

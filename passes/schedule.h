@@ -15,6 +15,7 @@ typedef struct wf_contraction {
   wf_composite batch, m, n, k;   // over the op's axes, or over digits of them:
   wf_binding refine[2 * WF_MAX_RANK]; int refine_count;   // axis ==> c*high + low, where the body reads axis//c
   bool a_along_m;                // A lies contiguous along the last digit of m, else of k
+  bool b_along_k;                // GPU: B lies contiguous along the last digit of k, else of n
   bool a_runs, b_runs;           // copies of A and B run along contiguous memory
   bool a_guarded, b_guarded;     // along that run some elements lie outside the operand: masked copies
   bool c_runs;                   // the result is contiguous along the last digit of n
@@ -28,6 +29,15 @@ typedef struct wf_contraction_plan {
   bool pack_ahead;               // B is packed by a launch of its own, else by each task
 } wf_contraction_plan;
 
+// Of a GPU. A block of threads makes bm x bn of C in steps of bk of k, each thread tm x tn of it.
+typedef struct wf_gpu_plan {
+  int bm, bn, bk, tm, tn, threads;
+  int k_inner;                   // so many last digits of k make a step of exactly bk; 0: steps are cut from the flat k
+  int a_vector, b_vector;        // elements that a thread copies at once, along the run of the operand
+  int parts;                     // of k, each a block's own sum; 1: not cut
+  double cost;                   // as wf_contraction_cost
+} wf_gpu_plan;
+
 // ---- schedule_classify.c ----
 // True where the op is a sum of a product of two sides and large enough to be worth the schedule; picks the sides.
 bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out);
@@ -38,6 +48,14 @@ enum { WF_LONG_SUM = 1024 };     // a k from which on too few tasks are mended b
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);
+// Splits digit `at` (a constant extent that `inner` divides) in two, the second of extent `inner`.
+void wf_split_digit(wf_module *module, wf_composite *composite, int at, int64_t inner);
+// ---- gpu_contract_plan.c ----
+wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);   // may split a digit of k
+double wf_gpu_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
+// ---- gpu_contract.c ----
+void wf_build_gpu_contraction(wf_tile *tile, const wf_contraction *c, const wf_gpu_plan *plan, const char *name,
+                              wf_op *const *members, int member_count, wf_value *const *results, int result_count);
 // ---- schedule_shared.c ----
 enum { WF_MOST_MEMBERS = 256 };
 // A kernel under construction and where the contraction's axes stand in it.

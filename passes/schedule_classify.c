@@ -178,6 +178,7 @@ static double padded(double extent, int tile) {
 
 // In units of one vector operation.
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target) {
+  if (target.gpu) return wf_gpu_contraction_cost(module, c, target);
   int lanes = target.vector_bytes / 4, mr = target.rows, nr = target.vectors * lanes;
   double m = extent_of(&c->m), n = extent_of(&c->n), k = extent_of(&c->k), batch = extent_of(&c->batch);
   double compute = padded(m, m < mr ? (int)m : mr) * padded(n, nr) * k / (2.0 * lanes);
@@ -187,25 +188,49 @@ double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_t
   return batch * (compute + copy_a + copy_b + store);
 }
 
+static wf_access_step step_of_result(const space *space, const wf_composite *n) {
+  return wf_access_step_of_value(space->module, space->op->results[0], space->index, n->digits[n->count - 1].axis);
+}
+
+// Copies and stores of the host are vectors along the last digit.
+static void describe_for_host(const space *space, int lanes, wf_contraction *c) {
+  wf_module *module = space->module;
+  bool along_k = runs_along(module, c->a, &c->k, lanes), along_m = runs_along(module, c->a, &c->m, lanes);
+  c->a_along_m = along_m && !along_k;
+  c->a_runs = along_k || along_m;
+  c->a_guarded = guarded_along(c->a, c->a_along_m ? &c->m : &c->k);
+  c->b_guarded = guarded_along(c->b, &c->n);
+  c->b_runs = runs_along(module, c->b, &c->n, 2 * lanes);
+  c->c_runs = step_of_result(space, &c->n) == WF_ACCESS_UNIT &&
+              (c->n.count == 1 || wf_dim_divisible(c->n.digits[c->n.count - 1].extent, 2 * lanes));
+}
+
+// Those of a GPU are neighbouring threads at neighbouring elements, whatever the extents.
+static void describe_for_gpu(const space *space, wf_contraction *c) {
+  wf_module *module = space->module;
+  bool a_along_k = runs_along(module, c->a, &c->k, 1), b_along_k = runs_along(module, c->b, &c->k, 1);
+  bool a_along_m = runs_along(module, c->a, &c->m, 1), b_along_n = runs_along(module, c->b, &c->n, 1);
+  c->a_along_m = a_along_m || !a_along_k;
+  c->b_along_k = b_along_k && !b_along_n;
+  c->a_runs = a_along_k || a_along_m;
+  c->b_runs = b_along_k || b_along_n;
+  c->a_guarded = guarded_along(c->a, c->a_along_m ? &c->m : &c->k);
+  c->b_guarded = guarded_along(c->b, c->b_along_k ? &c->k : &c->n);
+  c->c_runs = step_of_result(space, &c->n) == WF_ACCESS_UNIT;
+}
+
 static void try_order(const space *space, wf_tile_target target, const side *a, const side *b, const wf_atom *last_m,
                       const wf_atom *last_n, const wf_atom *last_k, wf_contraction *best, double *best_cost) {
   wf_module *module = space->module;
   uint64_t outputs = (1ull << space->output_count) - 1;
-  int lanes = target.vector_bytes / 4;
   wf_contraction c = {.op = space->op, .a = a->expr, .b = b->expr, .refine_count = space->refine_count};
   memcpy(c.refine, space->refine, sizeof c.refine);
   gather_output(space, outputs & a->axes & b->axes, NULL, &c.batch);
   gather_output(space, outputs & a->axes & ~b->axes, last_m, &c.m);
   gather_output(space, outputs & b->axes & ~a->axes, last_n, &c.n);
   gather_reduction(space, last_k, &c.k);
-  bool along_k = runs_along(module, a->expr, &c.k, lanes), along_m = runs_along(module, a->expr, &c.m, lanes);
-  c.a_along_m = along_m && !along_k;
-  c.a_runs = along_k || along_m;
-  c.a_guarded = guarded_along(a->expr, c.a_along_m ? &c.m : &c.k);
-  c.b_guarded = guarded_along(b->expr, &c.n);
-  c.b_runs = runs_along(module, b->expr, &c.n, 2 * lanes);
-  c.c_runs = wf_access_step_of_value(module, space->op->results[0], space->index, last_n) == WF_ACCESS_UNIT &&
-             (c.n.count == 1 || wf_dim_divisible(last_n->extent, 2 * lanes));
+  if (target.gpu) describe_for_gpu(space, &c);
+  else describe_for_host(space, target.vector_bytes / 4, &c);
   double cost = wf_contraction_cost(module, &c, target);
   if (cost >= *best_cost) return;
   *best_cost = cost;

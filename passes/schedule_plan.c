@@ -15,8 +15,7 @@ static int64_t known(const wf_dim *dim, int64_t otherwise) {
   return wf_dim_is_const(dim, &value) ? value : otherwise;
 }
 
-// Splits digit `at` of k (extent e, constant) into e/inner and inner.
-static void split_digit(wf_module *module, wf_composite *k, int at, int64_t inner) {
+void wf_split_digit(wf_module *module, wf_composite *k, int at, int64_t inner) {
   int64_t extent = known(k->digits[at].extent, 0);
   if (inner == extent || k->count >= WF_MAX_DIGITS) return;
   memmove(&k->digits[at + 1], &k->digits[at], sizeof k->digits[0] * (size_t)(k->count - at));
@@ -50,7 +49,7 @@ static void choose_m(wf_module *module, wf_contraction *c, wf_contraction_plan *
   }
   if (!best) return;
   int count = c->m.count;
-  split_digit(module, &c->m, best_at, best_part);
+  wf_split_digit(module, &c->m, best_at, best_part);
   plan->mc = (int)best;
   plan->m_inner = count - best_at;
 }
@@ -72,7 +71,7 @@ static void choose_k(wf_module *module, wf_contraction *c, wf_contraction_plan *
     for (int64_t part = 2; extent > 0 && part * product <= most; part++)
       if (extent % part == 0) best = part;
     if (best > 1) {
-      split_digit(module, &c->k, at, best);
+      wf_split_digit(module, &c->k, at, best);
       product *= best;
       plan->k_inner = c->k.count - at - 1;
     }

@@ -10,19 +10,46 @@ static double tasks_of(const wf_contraction *c, const wf_contraction_plan *plan)
   return (double)(int64_t)m * (double)(int64_t)n * estimate(&c->batch);
 }
 
-bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members, int member_count, wf_value *const *results, int result_count) {
-  wf_contraction c;
-  wf_op *op = members[0];
-  if (!tile->contract || !wf_classify_contraction(tile->module, op, tile->target, &c)) return false;
-  wf_contraction_plan plan = wf_plan_contraction(tile->module, &c, tile->target);
+typedef struct request {         // what wf_tile_contraction was asked for
+  const char *name;
+  wf_op *const *members; int member_count;
+  wf_value *const *results; int result_count;
+  bool is_part;                  // of a sum that was cut: it is not cut again
+} request;
+
+static bool tile_one(wf_tile *tile, const request *r);
+
+// The parts become a launch before; the op is then a short sum of them.
+static bool cut(wf_tile *tile, const request *r, int parts) {
   wf_op *partial;
-  double tasks = tasks_of(&c, &plan);
-  int parts = tasks <= 2 ? 8 : tasks <= 4 ? 6 : 4;
-  if (tasks < ENOUGH_TASKS && estimate(&c.k) >= WF_LONG_SUM && estimate(&c.batch) < 2 &&
-      wf_split_reduction(tile->function, op, parts, &partial)) {
-    if (!wf_tile_contraction(tile, partial->results[0]->name, &partial, 1, partial->results, 1)) wf_tile_op(tile, partial);
-    return false;   // what is left is a short sum of the parts
-  }
-  wf_build_contraction(tile, &c, &plan, name, members, member_count, results, result_count);
+  if (r->is_part || !wf_split_reduction(tile->function, r->members[0], parts, &partial)) return false;
+  request part = {partial->results[0]->name, &partial, 1, partial->results, 1, true};
+  if (!tile_one(tile, &part)) wf_tile_op(tile, partial);
   return true;
+}
+
+static bool tile_for_gpu(wf_tile *tile, wf_contraction *c, const request *r) {
+  wf_gpu_plan plan = wf_plan_gpu_contraction(tile->module, c, tile->target);
+  if (plan.parts > 1 && cut(tile, r, plan.parts)) return false;
+  wf_build_gpu_contraction(tile, c, &plan, r->name, r->members, r->member_count, r->results, r->result_count);
+  return true;
+}
+
+static bool tile_for_host(wf_tile *tile, wf_contraction *c, const request *r) {
+  wf_contraction_plan plan = wf_plan_contraction(tile->module, c, tile->target);
+  double tasks = tasks_of(c, &plan);
+  int parts = tasks <= 2 ? 8 : tasks <= 4 ? 6 : 4;
+  if (tasks < ENOUGH_TASKS && estimate(&c->k) >= WF_LONG_SUM && estimate(&c->batch) < 2 && cut(tile, r, parts)) return false;
+  wf_build_contraction(tile, c, &plan, r->name, r->members, r->member_count, r->results, r->result_count);
+  return true;
+}
+
+static bool tile_one(wf_tile *tile, const request *r) {
+  wf_contraction c;
+  if (!tile->contract || !wf_classify_contraction(tile->module, r->members[0], tile->target, &c)) return false;
+  return tile->target.gpu ? tile_for_gpu(tile, &c, r) : tile_for_host(tile, &c, r);
+}
+
+bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members, int member_count, wf_value *const *results, int result_count) {
+  return tile_one(tile, &(request){name, members, member_count, results, result_count, false});
 }

@@ -1,4 +1,5 @@
-// Compiles and runs a tiled function and compares it with the reference evaluator.
+// Runs a tiled function and compares it with the reference evaluator: compiled for this machine, or as a thread program in the
+// interpreter of kernels.
 #ifndef WEFT_TESTS_TILE_SUPPORT_H
 #define WEFT_TESTS_TILE_SUPPORT_H
 #include <math.h>
@@ -20,6 +21,7 @@ typedef struct tile_case {
   int64_t value;
   const char *passes;            // "fuse,tile"
   double tolerance;              // relative; the inputs make sums and products exact in f32
+  bool interpret;                // passes name a GPU: kernels run in the interpreter
 } tile_case;
 
 typedef struct tile_run {
@@ -106,10 +108,21 @@ static void tile_execute(tile_run *run, const wf_kernel *kernel, void **buffers,
   wf_object_unload(object);
 }
 
+static void tile_interpret(tile_run *run, const wf_op *op, const int64_t *symbols) {
+  wf_tensor *buffers[256];
+  int at = 0;
+  for (int i = 0; i < op->operand_count; i++) buffers[at++] = run->tensors[op->operands[i]->id];
+  for (int i = 0; i < op->result_count; i++) buffers[at++] = run->tensors[op->results[i]->id];
+  bool fine = wf_kernel_ref_run(run->arena, run->diag, op->kernel, buffers, symbols, false);
+  if (!fine) wf_diag_print(run->diag, stderr, false);
+  assert_true(fine);
+}
+
 static void tile_launch(tile_run *run, const wf_op *op) {
   void *buffers[256];
   int64_t symbols[16];
   int at = 0;
+  assert_in_range(op->operand_count + op->result_count, 1, 256);
   for (int i = 0; i < op->operand_count; i++) buffers[at++] = tile_store(run, op->operands[i], run->tensors[op->operands[i]->id]);
   for (int i = 0; i < op->result_count; i++) {
     wf_tensor *made = tile_tensor(run, op->results[i]);
@@ -121,6 +134,10 @@ static void tile_launch(tile_run *run, const wf_op *op) {
     buffers[at++] = tile_store(run, op->results[i], made);
   }
   for (int i = 0; i < op->kernel->symbols.count; i++) symbols[i] = run->test->value;
+  if (run->test->interpret) {
+    tile_interpret(run, op, symbols);
+    return;
+  }
   tile_execute(run, op->kernel, buffers, symbols);
   for (int i = 0; i < op->result_count; i++)
     tile_load(run, op->results[i], run->tensors[op->results[i]->id], buffers[op->operand_count + i]);
@@ -150,8 +167,8 @@ static int tile_check(const tile_case *test) {
   assert_non_null(module);
   wf_function *function = module->functions.items[0];
   tile_run run = {.arena = arena, .diag = diag, .module = module, .test = test};
-  run.target = wf_target_host_create(arena, diag, "native");
-  assert_non_null(run.target);
+  run.target = test->interpret ? NULL : wf_target_host_create(arena, diag, "native");
+  assert_true(test->interpret || run.target != NULL);
   wf_tensor *inputs[64], *want[64], *updates[64];
   for (int i = 0; i < function->inputs.count; i++) {
     inputs[i] = tile_tensor(&run, function->inputs.items[i]);
@@ -178,7 +195,7 @@ static int tile_check(const tile_case *test) {
   }
   for (int i = 0; i < function->results.count; i++)
     tile_compare(&run, function->results.items[i].name, want[i], run.tensors[function->results.items[i].value->id]);
-  wf_target_host_destroy(run.target);
+  if (run.target) wf_target_host_destroy(run.target);
   wf_arena_destroy(arena);
   return launches;
 }
