@@ -64,7 +64,7 @@ static void build(product *p, int64_t n) {
            (long)n, (long)n, (long)n, (long)n, (long)n, (long)n, (long)n, (long)n, (long)n);
   wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "gemm.wir", text));
   if (!module || !wf_pipeline_run(module, "fuse,tile", NULL)) stop(diag, "the passes failed");
-  wf_target_host *target = wf_target_host_create(arena, diag, "native");
+  wf_target *target = wf_target_create(arena, diag, "native");
   wf_function *function = module->functions.items[0];
   p->n = n;
   for (int i = 0; i < function->inputs.count; i++) p->values[function->inputs.items[i]->id] = aligned((size_t)(n * n) * 4);
@@ -93,7 +93,7 @@ static void build(product *p, int64_t n) {
     p->a[i] = (float)(i % 7) - 3;
     p->b[i] = (float)(i % 5) - 2;
   }
-  wf_target_host_destroy(target);
+  wf_target_destroy(target);
 }
 
 typedef struct launch { const product *p; int index; char **scratch; } launch;

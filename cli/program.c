@@ -58,11 +58,11 @@ int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_
   wf_build_options options = {.form = form, .threads = c->options.threads,
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
   double start = cli_now();
-  wf_target_host *target = with_code ? wf_target_host_create(c->arena, c->diag, c->target) : NULL;
+  wf_target *target = with_code ? wf_target_create(c->arena, c->diag, c->target) : NULL;
   if (with_code && !target) return cli_report(c);
   options.target = target;
   bool built = wf_build_program(c->arena, module, &options, out_program, out_code);
-  wf_target_host_destroy(target);
+  wf_target_destroy(target);
   cli_print_phase(c, with_code ? "codegen" : "plan", start);
   int code = cli_report(c);
   return built || code ? code : EXIT_OURS;

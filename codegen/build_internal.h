@@ -11,6 +11,7 @@ typedef struct wf_builder {
   wf_symbol_table symbols;      // extents, then loop counters
   WF_VEC(wf_compile_kernel) kernels;   // one a kernel of the module that a plan launches; `distinct` is narrowed by each launch
   wf_map entries;               // code key -> kernel index + 1
+  bool gpu;                     // kernels are thread programs, those that the plan adds too
   bool failed;
 } wf_builder;
 

@@ -141,12 +141,20 @@ static char *place_of(wf_builder *b, wf_loc loc) {
 }
 
 // A kernel that shares code has its own symbols in the same places, so formulas are its own as well.
+static void describe_launch(wf_builder *b, const wf_kernel *kernel, wf_plan_kernel *out) {
+  out->threads = wf_kernel_threads(kernel);
+  out->shared_bytes = wf_kernel_shared_bytes(kernel);
+  out->symbols = WF_NEW_ARRAY(b->arena, int, kernel->symbols.count);
+  for (int i = 0; i < kernel->symbols.count; i++) out->symbols[out->symbol_count++] = wf_symbol_index(b, kernel->symbols.items[i]);
+}
+
 static void describe_kernel(wf_builder *b, const wf_compile_kernel *own, const wf_compile_kernel *code, wf_plan_kernel *out) {
   *out = (wf_plan_kernel){.name = wf_arena_strdup(b->arena, own->kernel->name), .entry = wf_arena_strdup(b->arena, code->entry), .place = place_of(b, own->kernel->loc)};
   out->tasks = wf_build_formula(b, wf_kernel_tasks(own->kernel));
   out->scratch_bytes = wf_build_formula(b, or_zero(b, code->scratch_bytes));
   out->flops = wf_build_formula(b, or_zero(b, own->kernel->flops));
   out->bytes = wf_build_formula(b, or_zero(b, own->kernel->bytes));
+  if (b->gpu) describe_launch(b, own->kernel, out);
 }
 
 static char *schedule_hash(wf_builder *b) {
@@ -165,8 +173,14 @@ static bool build_kernels(wf_builder *b, const wf_build_options *options, wf_pro
   return !b->failed;
 }
 
+static bool has_thread_programs(const wf_module *module) {
+  for (int i = 0; i < module->kernels.count; i++)
+    if (wf_kernel_threads(module->kernels.items[i])) return true;
+  return false;
+}
+
 bool wf_build_program(wf_arena *arena, wf_module *module, const wf_build_options *options, wf_program **out_program, wf_code *out_object) {
-  wf_builder b = {.arena = arena, .module = module};
+  wf_builder b = {.arena = arena, .module = module, .gpu = options->target ? options->target->gpu : has_thread_programs(module)};
   wf_program *program = WF_NEW(arena, wf_program);
   wf_function **functions = WF_NEW_ARRAY(arena, wf_function *, module->functions.count);
   int count = 0;
@@ -182,6 +196,7 @@ bool wf_build_program(wf_arena *arena, wf_module *module, const wf_build_options
   program->symbol_count = b.symbols.list.count;
   program->symbols = WF_NEW_ARRAY(arena, char *, program->symbol_count);
   for (int i = 0; i < program->symbol_count; i++) program->symbols[i] = wf_arena_strdup(arena, b.symbols.list.items[i]->name);
+  program->target = options->target ? wf_arena_strdup(arena, options->target->level) : NULL;
   program->metadata = options->metadata ? wf_arena_strdup(arena, options->metadata) : NULL;
   *out_program = program;
   return !b.failed;

@@ -6,10 +6,10 @@
 #include "runtime/plan.h"
 
 typedef struct wf_build_options {
-  const wf_target_host *target; // NULL: no code is made; the plans are complete, entries are named
+  const wf_target *target;      // NULL: no code is made; the plans are complete, entries are named
   int threads;                  // that compile, 0: one a CPU
   const char *metadata;         // becomes program->metadata, may be NULL
-  wf_code_form form;            // of the code that comes out: an object (0), assembly, LLVM text
+  wf_code_form form;            // of the code that comes out: an object (0; for a GPU PTX), assembly, LLVM text
 } wf_build_options;
 
 // Plans: every function that is no loop's region. A callee that inlining left behind is passed over; an operation that no pass

@@ -157,13 +157,23 @@ static void copy_slice_out(wf_plan_builder *p, const wf_op *op, const wf_value *
   step->count = wf_build_formula(p->builder, elements_of(p, slice));
 }
 
+// for thread t: 32 { if t == 0 { ... } }
+static wf_block *one_thread(wf_kernel *kernel, wf_block *section) {
+  wf_module *module = kernel->module;
+  const wf_dim *zero = wf_dim_const(module->dims, 0), *thread = wf_dim_axis(module->dims, "t", wf_dim_const(module->dims, 32));
+  wf_block *body = wf_stmt_for(kernel, section, WF_BIND_THREAD, thread);
+  return wf_stmt_if(kernel, body, wf_expr_binary(module, WF_S_EQ, wf_expr_index(module, thread), wf_expr_index(module, zero)));
+}
+
 // A kernel that writes the counter where the region reads it as a value.
 static void launch_counter(wf_plan_builder *p, const wf_op *op, const wf_value *t, const wf_atom *counter) {
   wf_module *module = p->builder->module;
   wf_kernel *kernel = wf_kernel_create(module, wf_arena_printf(module->arena, "%s", counter->name), op->loc);
   wf_value *out = wf_kernel_param(kernel, "t", WF_I64, 0, NULL, NULL, true);
   wf_vec_push(module->arena, &kernel->symbols, counter);
-  wf_stmt_store(kernel, wf_kernel_section(kernel), out, NULL, WF_R_NONE, wf_expr_index(module, counter->as_dim));
+  wf_block *block = wf_kernel_section(kernel);
+  if (p->builder->gpu) block = one_thread(kernel, block);
+  wf_stmt_store(kernel, block, out, NULL, WF_R_NONE, wf_expr_index(module, counter->as_dim));
   kernel->flops = wf_dim_const(module->dims, 0);
   kernel->bytes = wf_dim_const(module->dims, 8);
   int buffer = buffer_for(p, t), index = wf_kernel_index(p->builder, kernel);

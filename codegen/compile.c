@@ -8,7 +8,7 @@
 
 static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,"
                                "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
-enum { CODE_GENERATOR_VERSION = 1 };   // counts changes of the generated code
+enum { CODE_GENERATOR_VERSION = 2 };   // counts changes of the generated code
 
 static void keep_message(LLVMDiagnosticInfoRef info, void *context) {
   char *text = LLVMGetDiagInfoDescription(info);
@@ -16,7 +16,7 @@ static void keep_message(LLVMDiagnosticInfoRef info, void *context) {
   LLVMDisposeMessage(text);
 }
 
-static bool run_passes(wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target) {
+static bool run_passes(wf_diag *diag, LLVMModuleRef unit, const wf_target *target) {
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMPassBuilderOptionsSetLoopVectorization(options, 0);
   LLVMPassBuilderOptionsSetSLPVectorization(options, 0);
@@ -43,7 +43,7 @@ static bool write_text(wf_arena *arena, LLVMModuleRef unit, wf_code *out) {
   return true;
 }
 
-static bool write_machine_code(wf_arena *arena, wf_diag *diag, LLVMModuleRef unit, const wf_target_host *target, LLVMCodeGenFileType type, wf_code *out) {
+static bool write_machine_code(wf_arena *arena, wf_diag *diag, LLVMModuleRef unit, const wf_target *target, LLVMCodeGenFileType type, wf_code *out) {
   char *message = NULL;
   LLVMMemoryBufferRef buffer;
   if (LLVMTargetMachineEmitToMemoryBuffer(target->machine, unit, type, &message, &buffer)) {
@@ -64,7 +64,7 @@ static bool verify_unit(wf_diag *diag, LLVMModuleRef unit) {
   return !bad;
 }
 
-bool wf_unit_emit(wf_unit *unit, const wf_target_host *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
+bool wf_unit_emit(wf_unit *unit, const wf_target *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
                   int symbol_count) {
   unit->context = LLVMContextCreate();
   unit->module = LLVMModuleCreateWithNameInContext("weft", unit->context);
@@ -82,14 +82,14 @@ bool wf_unit_emit(wf_unit *unit, const wf_target_host *target, wf_compile_kernel
   return true;
 }
 
-bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_code_form form, wf_code *out) {
+bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target *target, wf_code_form form, wf_code *out) {
   int errors = diag->errors;
   LLVMContextSetDiagnosticHandler(unit->context, keep_message, diag);
   if (!verify_unit(diag, unit->module)) return false;
   if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit->module, out);
   if (!run_passes(diag, unit->module, target)) return false;
   if (form == WF_CODE_LLVM) return write_text(arena, unit->module, out);
-  LLVMCodeGenFileType type = form == WF_CODE_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
+  LLVMCodeGenFileType type = target->gpu || form == WF_CODE_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
   return write_machine_code(arena, diag, unit->module, target, type, out) && diag->errors == errors;
 }
 
@@ -99,7 +99,7 @@ void wf_unit_destroy(wf_unit *unit) {
   *unit = (wf_unit){0};
 }
 
-bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out) {
   wf_unit unit = {0};
   *out = (wf_code){0};
@@ -108,7 +108,7 @@ bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *ta
   return good;
 }
 
-const char *wf_compile_version(wf_arena *arena, const wf_target_host *target) {
+const char *wf_compile_version(wf_arena *arena, const wf_target *target) {
   unsigned major, minor, patch;
   LLVMGetVersion(&major, &minor, &patch);
   return wf_arena_printf(arena, "%s %s %s LLVM %u.%u.%u weft %s.%d %s", target->triple, target->cpu, target->features, major, minor, patch,

@@ -1,8 +1,8 @@
-// Kernels to host code: LLVM IR, a light pass pipeline, and an object, assembly or LLVM text. No JIT: objects are loaded by
-// runtime/load_object.h, here as in standalone programs.
+// Kernels to code: LLVM IR, a light pass pipeline, and for the host an object, assembly or LLVM text, for a GPU PTX (whatever the
+// form, but for LLVM text). No JIT: objects are loaded by runtime/load_object.h, here as in standalone programs; PTX by the driver.
 #ifndef WEFT_CODEGEN_COMPILE_H
 #define WEFT_CODEGEN_COMPILE_H
-#include "codegen/target_host.h"
+#include "codegen/target.h"
 #include "ir/kir.h"
 
 typedef enum wf_code_form {
@@ -23,17 +23,17 @@ typedef struct wf_code { char *bytes; size_t size; } wf_code;   // bytes end wit
 
 // One unit of code that holds all kernels. symbols: the order of the symbols argument of the entries (the program's). False with an
 // error in diag. Compiles in the calling thread; one target serves one thread.
-bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out);
 
-// The same for any number of kernels, by `threads` threads (0: one a CPU); the object is a set where there are many. The bytes do not
+// The same for any number of kernels, by `threads` threads (0: one a CPU); the object is a set where there are many, PTX is one text. The bytes do not
 // depend on the number of threads.
-bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, int threads, wf_code *out);
 
 // Equal keys: the same machine code serves both kernels. Covers structure, the places of the symbols and what is known of them,
 // and distinct parameters.
 const char *wf_compile_key(wf_arena *arena, const wf_compile_kernel *kernel, const wf_atom *const *symbols, int symbol_count);
 // What a cache of objects must add to its keys: target, LLVM's and the code generator's version.
-const char *wf_compile_version(wf_arena *arena, const wf_target_host *target);
+const char *wf_compile_version(wf_arena *arena, const wf_target *target);
 #endif

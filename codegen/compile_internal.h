@@ -5,8 +5,8 @@
 #include "codegen/compile.h"
 
 typedef struct wf_unit { LLVMContextRef context; LLVMModuleRef module; } wf_unit;
-bool wf_unit_emit(wf_unit *unit, const wf_target_host *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
+bool wf_unit_emit(wf_unit *unit, const wf_target *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
                   int symbol_count);
-bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_code_form form, wf_code *out);
+bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target *target, wf_code_form form, wf_code *out);
 void wf_unit_destroy(wf_unit *unit);
 #endif

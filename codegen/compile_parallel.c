@@ -17,7 +17,7 @@ typedef struct job {
 } job;
 
 typedef struct pool {
-  const wf_target_host *target;
+  const wf_target *target;
   job *jobs;
   int count, ready, taken;
   bool closed;                  // no more jobs become ready
@@ -41,7 +41,7 @@ static void publish(pool *p, bool last) {
   pthread_mutex_unlock(&p->lock);
 }
 
-static void finish_jobs(pool *p, const wf_target_host *target) {
+static void finish_jobs(pool *p, const wf_target *target) {
   for (job *j; (j = take(p));) {
     j->arena = wf_arena_create();
     j->diag = wf_diag_create(j->arena);
@@ -52,9 +52,9 @@ static void finish_jobs(pool *p, const wf_target_host *target) {
 
 static void *work(void *context) {
   pool *p = context;
-  wf_target_host own = wf_target_host_clone(p->target);
+  wf_target own = wf_target_clone(p->target);
   finish_jobs(p, &own);
-  wf_target_host_destroy(&own);
+  wf_target_destroy(&own);
   return NULL;
 }
 
@@ -84,6 +84,21 @@ static void join_objects(wf_arena *arena, const pool *p, wf_code *out) {
   wf_object_set_write(parts, sizes, p->count, out->bytes);
 }
 
+// PTX begins with its version, target and address size, the same in all parts: the first part's are kept.
+static const char *behind_header(const char *ptx) {
+  const char *at = strstr(ptx, ".address_size");
+  const char *line = at ? strchr(at, '\n') : NULL;
+  return line ? line + 1 : ptx;
+}
+
+static void join_ptx(wf_arena *arena, const pool *p, wf_code *out) {
+  wf_text text;
+  wf_text_init(&text);
+  for (int i = 0; i < p->count; i++) wf_text_add(&text, i ? behind_header(p->jobs[i].code.bytes) : p->jobs[i].code.bytes);
+  *out = (wf_code){wf_arena_strndup(arena, text.data ? text.data : "", text.length), text.length};
+  wf_text_deinit(&text);
+}
+
 static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
   bool good = true;
   for (int i = 0; i < p->count; i++) {
@@ -91,7 +106,8 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
     good = good && j->good;
     for (int k = 0; j->diag && k < j->diag->list.count; k++) wf_error(diag, WF_NOWHERE, "%s", j->diag->list.items[k]->message);
   }
-  if (good) join_objects(arena, p, out);
+  if (good && p->target->gpu) join_ptx(arena, p, out);
+  else if (good) join_objects(arena, p, out);
   for (int i = 0; i < p->count; i++) {
     wf_unit_destroy(&p->jobs[i].unit);
     if (p->jobs[i].arena) wf_arena_destroy(p->jobs[i].arena);
@@ -99,7 +115,7 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
   return good;
 }
 
-bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target_host *target, wf_compile_kernel *kernels, int count,
+bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, int threads, wf_code *out) {
   pool p = {.target = target, .count = (count + KERNELS_A_UNIT - 1) / KERNELS_A_UNIT};
   pthread_t workers[MAX_THREADS];

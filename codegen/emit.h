@@ -1,4 +1,4 @@
-// Shared by the emit_*.c files: the state of lowering one kernel to LLVM IR for the host.
+// Shared by the emit_*.c files: the state of lowering one kernel to LLVM IR.
 //
 // A value of the kernel IR is a scalar of LLVM IR where it is the same for all lanes of the enclosing vector loop and a
 // vector <lanes x T> where it varies. Storage types: bf16, f16 and fp8 are integers of their width, bool is a byte of 0 or 1.
@@ -6,7 +6,7 @@
 #ifndef WEFT_CODEGEN_EMIT_H
 #define WEFT_CODEGEN_EMIT_H
 #include <llvm-c/Core.h>
-#include "codegen/target_host.h"
+#include "codegen/target.h"
 #include "ir/kir.h"
 
 typedef LLVMValueRef wf_llvm;
@@ -18,7 +18,7 @@ void wf_pointer_map_set(wf_pointer_map *map, wf_arena *arena, const void *key, v
 typedef enum wf_axis_kind { WF_AXIS_UNBOUND, WF_AXIS_VALUE, WF_AXIS_CONSTANT, WF_AXIS_LANE } wf_axis_kind;
 typedef struct wf_axis_state {
   wf_axis_kind kind;
-  wf_llvm value;                // VALUE: i64
+  wf_llvm value;                // VALUE: i64; for a GPU i32 where the axis fits
   int64_t constant;             // CONSTANT: an unrolled iteration
   int depth;                    // loops around the place where it was bound
 } wf_axis_state;
@@ -34,7 +34,7 @@ typedef struct wf_emit_buffer {
 typedef struct wf_emit {
   wf_module *module;
   const wf_kernel *kernel;
-  const wf_target_host *target;
+  const wf_target *target;
   wf_arena *arena;              // scratch for this kernel
   LLVMContextRef context;
   LLVMModuleRef unit;
@@ -91,12 +91,13 @@ wf_llvm wf_shuffle(wf_emit *e, wf_llvm vector, const int *lanes, int count);
 wf_llvm wf_and_masks(wf_emit *e, wf_llvm a_or_null, wf_llvm b_or_null);
 wf_llvm wf_alloca(wf_emit *e, LLVMTypeRef type, const char *name);   // in the entry block
 
-// emit_dim.c: dims as i64 values.
+// emit_dim.c: dims as i64 values; for a GPU computed in 32 bits where that is proved to fit.
 wf_axis_state *wf_axis_of(wf_emit *e, const wf_atom *atom);
 void wf_bind_axis(wf_emit *e, const wf_atom *atom, wf_axis_state state);
 bool wf_proved_nonnegative(wf_emit *e, const wf_dim *dim);
 const wf_dim *wf_specialise(wf_emit *e, const wf_dim *dim);     // unrolled axes replaced by their constants
 wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim);             // scalar, or a vector where it mentions the lane axis
+wf_llvm wf_emit_index(wf_emit *e, const wf_dim *dim);           // the same as i32 where a GPU computes it so
 wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_dim *offset);   // offset: no lane axis
 // rest + coefficient * the first lane emitted
 const wf_dim *wf_lane_rest(wf_emit *e, const wf_dim *coefficient, const wf_dim *rest);
@@ -127,11 +128,34 @@ wf_llvm wf_emit_math(wf_emit *e, wf_scalar op, wf_llvm a, wf_llvm b);
 wf_llvm wf_emit_random(wf_emit *e, uint64_t site, wf_llvm seed, wf_llvm step, wf_llvm index);
 
 // emit_kernel.c
+typedef struct wf_emit_loop { LLVMBasicBlockRef body, after; wf_llvm counter, limit; } wf_emit_loop;
+typedef struct wf_emit_nest { const wf_stmt *loops[16]; int count; const wf_block *body; } wf_emit_nest;
 typedef struct wf_emitted_kernel { const wf_dim *tasks, *scratch_bytes; } wf_emitted_kernel;
-// Adds the kernel's entry function to `unit` under `entry`. program_symbols: the order of the entry's symbols argument.
+LLVMBasicBlockRef wf_new_block(wf_emit *e, const char *name);
+// A rotated loop: the body runs at least once, behind a guard where the range may be empty.
+wf_emit_loop wf_open_loop(wf_emit *e, const char *name, wf_llvm first, wf_llvm limit, bool may_be_empty);
+void wf_close_loop(wf_emit *e, wf_emit_loop *loop);
+void wf_emit_block(wf_emit *e, const wf_block *block);
+wf_emit_buffer *wf_add_buffer(wf_emit *e, wf_value *value);     // its base is the caller's to set
+// Parameters with their base addresses; those that are distinct get alias scopes.
+void wf_bind_params(wf_emit *e, const char *entry, const bool *distinct, const wf_llvm *bases);
+wf_emit_nest wf_leading_loops(const wf_block *section);         // the TASK or GRID loops around all else
+const wf_dim *wf_section_tasks(const wf_kernel *kernel, const wf_block *section);
+// Adds the kernel's entry function to `unit` under `entry`. program_symbols: the order of the host entry's symbols argument.
 // distinct: by parameter, true where no other parameter shares its storage (may be NULL). False with an error in the module's diag.
-bool wf_emit_kernel(const wf_kernel *kernel, const wf_target_host *target, LLVMContextRef context, LLVMModuleRef unit, const char *entry,
+bool wf_emit_kernel(const wf_kernel *kernel, const wf_target *target, LLVMContextRef context, LLVMModuleRef unit, const char *entry,
                     const wf_atom *const *program_symbols, int symbol_count, const bool *distinct, wf_emitted_kernel *out);
-// Tasks of a kernel and its sections without emitting it: the sum over sections of the products of their leading task loops.
+// Tasks (GPU: blocks) of a kernel without emitting it: the sum over sections of the products of their leading loops.
 const wf_dim *wf_kernel_tasks(const wf_kernel *kernel);
+
+// emit_tasks.c: the entry of a host kernel. emit_threads.c: the entry of a thread program, barrier and reduce.
+void wf_emit_task_entry(wf_emit *e, const char *entry, const bool *distinct);
+void wf_emit_thread_entry(wf_emit *e, const char *entry, const bool *distinct);
+void wf_emit_together(wf_emit *e, const wf_stmt *stmt);
+int wf_kernel_shared_bytes(const wf_kernel *kernel);            // of a block
+void wf_set_function_attribute(wf_emit *e, const char *name, const char *value);
+
+// emit_memory.c: one element, as it is stored.
+wf_llvm wf_load_element_raw(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *indices);
+void wf_store_element_raw(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *indices, wf_llvm raw);
 #endif

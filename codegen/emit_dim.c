@@ -1,5 +1,6 @@
 // Dims as i64 values and addresses. Terms are added in the order of the loops that they depend on, so that LICM finds
-// each partial sum that is invariant in an inner loop.
+// each partial sum that is invariant in an inner loop. A GPU has 32-bit integer units: there, sums whose terms are all bounded
+// by 2^31 together are computed in i32 and widened once.
 #include "codegen/emit.h"
 
 enum { MAX_TERMS = 256 };
@@ -93,18 +94,53 @@ static int sorted_terms(wf_emit *e, const wf_dim *dim, const wf_term ***out, int
   return dim->term_count;
 }
 
-static bool fits_i32(const wf_dim *dim) {
+static bool is_small(const wf_dim *dim) {
   wf_interval range = wf_dim_range(dim);
   return range.low >= 0 && range.high <= INT32_MAX;
 }
 
+// ---- widths -----------------------------------------------------------------------------------------------------------
+enum { TOO_LARGE = INT32_MAX };
+static int64_t capped(int64_t value) { return value < TOO_LARGE ? value : TOO_LARGE; }
+
+// A bound of |term|, of the products on the way too; TOO_LARGE where i32 does not hold it.
+static int64_t term_bound(const wf_term *term) {
+  if (term->coefficient <= -TOO_LARGE || term->coefficient >= TOO_LARGE) return TOO_LARGE;
+  int64_t bound = term->coefficient < 0 ? -term->coefficient : term->coefficient;
+  for (int f = 0; f < term->factor_count; f++) {
+    wf_interval range = wf_dim_range(term->factors[f]->as_dim);
+    if (range.low <= -TOO_LARGE || range.high >= TOO_LARGE) return TOO_LARGE;
+    int64_t largest = range.high > -range.low ? range.high : -range.low;
+    bound = capped(bound * (largest > 1 ? largest : 1));
+  }
+  return bound;
+}
+
+static int64_t dim_bound(const wf_dim *dim) {
+  int64_t bound = 0;
+  for (int t = 0; t < dim->term_count; t++) bound = capped(bound + term_bound(&dim->terms[t]));
+  return bound;
+}
+
+// What a dim is computed in.
+static LLVMTypeRef type_of_dim(const wf_emit *e, const wf_dim *dim) { return e->target->gpu && dim_bound(dim) < TOO_LARGE ? e->i32 : e->i64; }
+
+static wf_llvm as_type(wf_emit *e, wf_llvm value, LLVMTypeRef type, bool nonnegative) {
+  if (wf_element_type(value) == type) return value;
+  return wf_convert(e, type == e->i32 ? LLVMTrunc : nonnegative ? LLVMZExt : LLVMSExt, value, type);
+}
+
+static wf_llvm emit_in(wf_emit *e, const wf_dim *dim, LLVMTypeRef type);
+
+// ---- atoms and terms ----------------------------------------------------------------------------------------------------
 // Floor semantics; unsigned where the range proves it non-negative, in 32 bits where it fits.
 static wf_llvm emit_floordiv(wf_emit *e, const wf_atom *atom) {
-  wf_llvm a = wf_emit_dim(e, atom->numerator), d = wf_emit_dim(e, atom->denominator);
-  if (fits_i32(atom->numerator) && fits_i32(atom->denominator)) {
-    wf_llvm quotient = wf_binary(e, LLVMUDiv, wf_convert(e, LLVMTrunc, a, e->i32), wf_convert(e, LLVMTrunc, d, e->i32));
-    return wf_convert(e, LLVMZExt, quotient, e->i64);
+  if (is_small(atom->numerator) && is_small(atom->denominator)) {
+    wf_llvm a = emit_in(e, atom->numerator, type_of_dim(e, atom->numerator)), d = emit_in(e, atom->denominator, type_of_dim(e, atom->denominator));
+    wf_llvm quotient = wf_binary(e, LLVMUDiv, as_type(e, a, e->i32, true), as_type(e, d, e->i32, true));
+    return e->target->gpu ? quotient : wf_convert(e, LLVMZExt, quotient, e->i64);
   }
+  wf_llvm a = wf_emit_dim(e, atom->numerator), d = wf_emit_dim(e, atom->denominator);
   if (wf_dim_range(atom->numerator).low >= 0 || wf_proved_nonnegative(e, atom->numerator)) return wf_binary(e, LLVMUDiv, a, d);
   wf_llvm quotient = wf_binary(e, LLVMSDiv, a, d);
   wf_llvm rest = wf_binary(e, LLVMSub, a, wf_binary(e, LLVMMul, quotient, d));
@@ -120,22 +156,22 @@ static wf_llvm emit_symbol(wf_emit *e, const wf_atom *atom) {
   return wf_i64(e, 1);
 }
 
-static wf_llvm emit_atom(wf_emit *e, const wf_atom *atom) {
-  if (atom->kind == WF_ATOM_FLOORDIV) return emit_floordiv(e, atom);
-  if (atom->kind == WF_ATOM_SYMBOL) return emit_symbol(e, atom);
+static wf_llvm emit_atom(wf_emit *e, const wf_atom *atom, LLVMTypeRef type) {
+  if (atom->kind == WF_ATOM_FLOORDIV) return as_type(e, emit_floordiv(e, atom), type, wf_dim_range(atom->as_dim).low >= 0);
+  if (atom->kind == WF_ATOM_SYMBOL) return as_type(e, emit_symbol(e, atom), type, true);
   wf_axis_state *state = wf_axis_of(e, atom);
   switch (state->kind) {
-    case WF_AXIS_VALUE: return state->value;
-    case WF_AXIS_CONSTANT: return wf_i64(e, state->constant);
-    case WF_AXIS_LANE: return wf_lane_numbers(e, e->i64, e->lanes, e->lane_first);
+    case WF_AXIS_VALUE: return as_type(e, state->value, type, true);
+    case WF_AXIS_CONSTANT: return wf_int_constant(type, state->constant);
+    case WF_AXIS_LANE: return wf_lane_numbers(e, type, e->lanes, e->lane_first);
     case WF_AXIS_UNBOUND: break;
   }
   if (!e->failed) wf_error(e->module->diag, e->kernel->loc, "kernel %s reads axis %s outside its loop", e->kernel->name, atom->name);
   e->failed = true;
-  return wf_i64(e, 0);
+  return wf_int_constant(type, 0);
 }
 
-static wf_llvm emit_term(wf_emit *e, const wf_term *term) {
+static wf_llvm emit_term(wf_emit *e, const wf_term *term, LLVMTypeRef type) {
   wf_llvm product = NULL;
   int64_t coefficient = term->coefficient;
   for (int f = 0; f < term->factor_count; f++) {
@@ -144,41 +180,51 @@ static wf_llvm emit_term(wf_emit *e, const wf_term *term) {
       coefficient *= wf_axis_of(e, atom)->constant;
       continue;
     }
-    wf_llvm value = emit_atom(e, atom);
+    wf_llvm value = emit_atom(e, atom, type);
     product = product ? wf_mul_nsw(e, product, value) : value;
   }
-  if (!product || coefficient == 0) return wf_i64(e, coefficient);
+  if (!product || coefficient == 0) return wf_int_constant(type, coefficient);
   return coefficient == 1 ? product : wf_mul_nsw(e, product, wf_int_like(e, product, coefficient));
 }
 
-wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim) {
+static wf_llvm emit_in(wf_emit *e, const wf_dim *dim, LLVMTypeRef type) {
   const wf_dim *coefficient, *rest;
   if (e->lane_axis && dim->term_count > 1 && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && coefficient->term_count) {
-    wf_llvm lanes = wf_lane_numbers(e, e->i64, e->lanes, e->lane_first), scale = wf_emit_dim(e, coefficient);
+    wf_llvm lanes = wf_lane_numbers(e, type, e->lanes, e->lane_first), scale = emit_in(e, coefficient, type);
     if (!wf_dim_equals_const(coefficient, 1)) lanes = wf_mul_nsw(e, lanes, scale);
-    return wf_add_nsw(e, wf_splat(e, wf_emit_dim(e, rest), e->lanes), lanes);
+    return wf_add_nsw(e, wf_splat(e, emit_in(e, rest, type), e->lanes), lanes);
   }
   const wf_term **terms;
   int *depths, count = sorted_terms(e, dim, &terms, &depths);
   wf_llvm sum = NULL;
   for (int t = 0; t < count; t++) {
-    wf_llvm value = emit_term(e, terms[t]);
+    wf_llvm value = emit_term(e, terms[t], type);
     sum = sum ? wf_add_nsw(e, sum, value) : value;
   }
-  return sum ? sum : wf_i64(e, 0);
+  return sum ? sum : wf_int_constant(type, 0);
 }
 
-// One getelementptr a loop depth: base + outer terms, + inner terms, + constant.
+wf_llvm wf_emit_index(wf_emit *e, const wf_dim *dim) { return emit_in(e, dim, type_of_dim(e, dim)); }
+wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim) { return as_type(e, wf_emit_index(e, dim), e->i64, wf_dim_range(dim).low >= 0); }
+
+static wf_llvm plus(wf_emit *e, wf_llvm sum, wf_llvm value) { return sum ? wf_add_nsw(e, sum, value) : value; }
+
+// One getelementptr a loop depth: base + outer terms, + inner terms, + constant. For a GPU the terms of a depth that fit together
+// are one sum of 32 bits.
 wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_dim *offset) {
   const wf_term **terms;
   int *depths, count = sorted_terms(e, offset, &terms, &depths);
   wf_llvm pointer = base;
   for (int t = 0; t < count;) {
-    wf_llvm sum = NULL;
+    wf_llvm wide = NULL, narrow = NULL;
+    int64_t bound = 0;
     for (int depth = depths[t]; t < count && depths[t] == depth; t++) {
-      wf_llvm value = emit_term(e, terms[t]);
-      sum = sum ? wf_add_nsw(e, sum, value) : value;
+      int64_t with = e->target->gpu ? capped(bound + term_bound(terms[t])) : TOO_LARGE;
+      if (with < TOO_LARGE) narrow = plus(e, narrow, emit_term(e, terms[t], e->i32)), bound = with;
+      else wide = plus(e, wide, emit_term(e, terms[t], e->i64));
     }
+    wf_llvm sum = narrow ? wf_convert(e, LLVMSExt, narrow, e->i64) : wide;
+    if (narrow && wide) sum = wf_add_nsw(e, wide, sum);
     if (LLVMIsAConstantInt(sum) && LLVMConstIntGetSExtValue(sum) == 0) continue;
     pointer = LLVMBuildGEP2(e->builder, element, pointer, &sum, 1, "");
   }
@@ -201,11 +247,11 @@ static wf_llvm emit_lane_bound(wf_emit *e, const wf_dim *rest, bool rising) {
 wf_llvm wf_emit_nonnegative(wf_emit *e, const wf_dim *dim) {
   const wf_dim *coefficient, *rest;
   int64_t step;
-  if (e->lane_axis && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && wf_dim_is_const(coefficient, &step) &&
+  if (!e->target->gpu && e->lane_axis && wf_dim_split(dim, e->lane_axis, &coefficient, &rest) && wf_dim_is_const(coefficient, &step) &&
       (step == 1 || step == -1))
     return emit_lane_bound(e, wf_lane_rest(e, coefficient, rest), step == 1);
-  wf_llvm value = wf_emit_dim(e, dim);
+  wf_llvm value = wf_emit_index(e, dim);
   wf_interval range = wf_dim_range(dim);
-  if (wf_lanes_of(value) && range.low >= INT32_MIN && range.high <= INT32_MAX) value = wf_convert(e, LLVMTrunc, value, e->i32);
+  if (wf_lanes_of(value) && wf_element_type(value) == e->i64 && range.low >= INT32_MIN && range.high <= INT32_MAX) value = wf_convert(e, LLVMTrunc, value, e->i32);
   return wf_icmp(e, LLVMIntSGE, value, wf_int_like(e, value, 0));
 }

@@ -172,7 +172,7 @@ static bool fits_i32(const wf_dim *dim) {
 static wf_llvm emit_node_cast(wf_emit *e, const wf_expr *x) {
   wf_llvm value = wf_emit_expr(e, x->args[0]);
   wf_dtype from = x->args[0]->dtype;
-  if (x->args[0]->op == WF_S_INDEX && wf_lanes_of(value) && wf_dtype_is_float(x->dtype) && fits_i32(x->args[0]->dim)) {
+  if (x->args[0]->op == WF_S_INDEX && (wf_lanes_of(value) || e->target->gpu) && wf_dtype_is_float(x->dtype) && fits_i32(x->args[0]->dim)) {
     value = wf_convert(e, LLVMTrunc, value, e->i32);   // vectors of i64 to float are scalarised before AVX-512
     from = WF_I32;
   }

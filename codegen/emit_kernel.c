@@ -1,33 +1,27 @@
-// One kernel of the kernel IR as one LLVM function with the entry of runtime/plan.h: sections, tasks, loops, ifs, allocs.
-//
-// The tasks of a section are the points of its leading TASK loops, row-major; the sections' tasks follow each other. The
-// entry runs the tasks [begin, end) of the whole launch.
+// One kernel of the kernel IR as one LLVM function: loops, ifs, allocs, statements. What stands around them is in emit_tasks.c
+// (the host) and emit_threads.c (GPUs).
 #include "codegen/emit.h"
 
 // Unrolled statements beyond this are emitted as loops: register buffers fall to the stack, results stay the same.
 enum { STATEMENT_BUDGET = 20000, MAX_LANES = 128 };
 
-static void emit_block(wf_emit *e, const wf_block *block);
-
 // ---- loops ----------------------------------------------------------------------------------------------------------
-typedef struct loop { LLVMBasicBlockRef body, after; wf_llvm counter, limit; } loop;
-
-static LLVMBasicBlockRef new_block(wf_emit *e, const char *name) { return LLVMAppendBasicBlockInContext(e->context, e->function, name); }
+LLVMBasicBlockRef wf_new_block(wf_emit *e, const char *name) { return LLVMAppendBasicBlockInContext(e->context, e->function, name); }
 
 // A rotated loop: the body runs at least once, behind a guard where the range may be empty.
-static loop open_loop(wf_emit *e, const char *name, wf_llvm first, wf_llvm limit, bool may_be_empty) {
-  loop l = {.body = new_block(e, name), .after = new_block(e, "after"), .limit = limit};
+wf_emit_loop wf_open_loop(wf_emit *e, const char *name, wf_llvm first, wf_llvm limit, bool may_be_empty) {
+  wf_emit_loop l = {.body = wf_new_block(e, name), .after = wf_new_block(e, "after"), .limit = limit};
   LLVMBasicBlockRef before = LLVMGetInsertBlock(e->builder);
   if (may_be_empty) LLVMBuildCondBr(e->builder, wf_icmp(e, LLVMIntSLT, first, limit), l.body, l.after);
   else LLVMBuildBr(e->builder, l.body);
   LLVMPositionBuilderAtEnd(e->builder, l.body);
-  l.counter = LLVMBuildPhi(e->builder, e->i64, name);
+  l.counter = LLVMBuildPhi(e->builder, LLVMTypeOf(first), name);
   LLVMAddIncoming(l.counter, &first, &before, 1);
   return l;
 }
 
-static void close_loop(wf_emit *e, loop *l) {
-  wf_llvm next = LLVMBuildNSWAdd(e->builder, l->counter, wf_i64(e, 1), "");
+void wf_close_loop(wf_emit *e, wf_emit_loop *l) {
+  wf_llvm next = LLVMBuildNSWAdd(e->builder, l->counter, wf_int_like(e, l->counter, 1), "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(e->builder);
   LLVMAddIncoming(l->counter, &next, &latch, 1);
   LLVMBuildCondBr(e->builder, wf_icmp(e, LLVMIntSLT, next, l->limit), l->body, l->after);
@@ -36,18 +30,19 @@ static void close_loop(wf_emit *e, loop *l) {
 
 static void emit_serial(wf_emit *e, const wf_stmt *s) {
   const wf_dim *extent = wf_specialise(e, s->axis->extent);
-  loop l = open_loop(e, s->axis->name, wf_i64(e, 0), wf_emit_dim(e, extent), wf_dim_range(extent).low < 1);
+  wf_llvm limit = wf_emit_index(e, extent);
+  wf_emit_loop l = wf_open_loop(e, s->axis->name, wf_int_like(e, limit, 0), limit, wf_dim_range(extent).low < 1);
   e->depth++;
   wf_bind_axis(e, s->axis, (wf_axis_state){.kind = WF_AXIS_VALUE, .value = l.counter, .depth = e->depth});
-  emit_block(e, &s->body);
+  wf_emit_block(e, &s->body);
   e->depth--;
-  close_loop(e, &l);
+  wf_close_loop(e, &l);
 }
 
 static void emit_unrolled(wf_emit *e, const wf_stmt *s, int64_t extent) {
   for (int64_t i = 0; i < extent; i++) {
     wf_bind_axis(e, s->axis, (wf_axis_state){.kind = WF_AXIS_CONSTANT, .constant = i});
-    emit_block(e, &s->body);
+    wf_emit_block(e, &s->body);
   }
 }
 
@@ -55,17 +50,18 @@ static void emit_lanes(wf_emit *e, const wf_stmt *s, int lanes) {
   wf_bind_axis(e, s->axis, (wf_axis_state){.kind = WF_AXIS_LANE, .depth = e->depth});
   e->lane_axis = s->axis;
   e->lanes = lanes;
-  emit_block(e, &s->body);
+  wf_emit_block(e, &s->body);
   e->lane_axis = NULL;
   e->lanes = 0;
 }
 
-static void refuse_on_host(wf_emit *e, const wf_stmt *s, const char *what) {
-  if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: %s has no meaning on the host", e->kernel->name, what);
+static void refuse(wf_emit *e, const wf_stmt *s, const char *what) {
+  const char *where = e->target->gpu ? "inside a thread loop" : "on the host";
+  if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: %s has no meaning %s", e->kernel->name, what, where);
   e->failed = true;
 }
 
-static bool is_gpu(wf_bind bind) { return bind > WF_BIND_UNROLL; }
+static bool stands_outside(wf_bind bind, bool gpu) { return bind > WF_BIND_UNROLL || (gpu && bind == WF_BIND_TASK); }
 
 // Statements that one run of the block emits.
 static int64_t block_size(const wf_block *block) {
@@ -82,8 +78,8 @@ static int64_t block_size(const wf_block *block) {
 static void emit_for(wf_emit *e, const wf_stmt *s) {
   int64_t extent;
   bool constant = wf_dim_is_const(s->axis->extent, &extent);
-  if (is_gpu(s->bind)) {
-    refuse_on_host(e, s, "a loop over a grid or its threads");
+  if (stands_outside(s->bind, e->target->gpu)) {
+    refuse(e, s, s->bind == WF_BIND_TASK ? "a loop over tasks" : "a loop over a grid or its threads");
     return;
   }
   bool lanes = s->bind == WF_BIND_VECTOR && constant && !e->lane_axis && extent > 1 && extent <= MAX_LANES;
@@ -160,7 +156,7 @@ static void emit_in_windows(wf_emit *e, const wf_stmt *s, void (*emit)(wf_emit *
 static void emit_masked(wf_emit *e, const wf_stmt *s, wf_llvm condition) {
   wf_llvm outer = e->mask;
   e->mask = wf_and_masks(e, outer, condition);
-  emit_block(e, &s->body);
+  wf_emit_block(e, &s->body);
   e->mask = outer;
 }
 
@@ -169,18 +165,18 @@ static void emit_if(wf_emit *e, const wf_stmt *s) {
   wf_llvm condition = wf_emit_expr(e, s->condition);
   if (wf_lanes_of(condition)) { emit_masked(e, s, condition); return; }
   if (LLVMIsAConstantInt(condition)) {
-    if (LLVMConstIntGetZExtValue(condition)) emit_block(e, &s->body);
+    if (LLVMConstIntGetZExtValue(condition)) wf_emit_block(e, &s->body);
     return;
   }
-  LLVMBasicBlockRef then = new_block(e, "then"), join = new_block(e, "join");
+  LLVMBasicBlockRef then = wf_new_block(e, "then"), join = wf_new_block(e, "join");
   LLVMBuildCondBr(e->builder, condition, then, join);
   LLVMPositionBuilderAtEnd(e->builder, then);
-  emit_block(e, &s->body);
+  wf_emit_block(e, &s->body);
   LLVMBuildBr(e->builder, join);
   LLVMPositionBuilderAtEnd(e->builder, join);
 }
 
-static wf_emit_buffer *add_buffer(wf_emit *e, wf_value *value) {
+wf_emit_buffer *wf_add_buffer(wf_emit *e, wf_value *value) {
   wf_emit_buffer *buffer = WF_NEW(e->arena, wf_emit_buffer);
   buffer->value = value;
   buffer->layout = value->layout ? value->layout : wf_layout_row_major(e->module->dims, e->module->arena, value->rank, value->shape);
@@ -205,17 +201,18 @@ static void alloc_local(wf_emit *e, wf_emit_buffer *buffer, const wf_dim *elemen
 }
 
 static void emit_alloc(wf_emit *e, const wf_stmt *s) {
-  wf_emit_buffer *buffer = add_buffer(e, s->buffer);
+  wf_emit_buffer *buffer = wf_add_buffer(e, s->buffer);
   buffer->lanes = e->lanes;
   const wf_dim *elements = wf_dim_scale(buffer->layout->size, e->lanes ? e->lanes : 1);
   int64_t count;
-  if (s->buffer->space == WF_SPACE_LOCAL) { alloc_local(e, buffer, elements); return; }
+  if (s->buffer->space == WF_SPACE_LOCAL && !e->target->gpu) { alloc_local(e, buffer, elements); return; }
   if (s->buffer->space == WF_SPACE_REGISTER && wf_dim_is_const(elements, &count) && count > 0 && count <= 1 << 16) {
     LLVMTypeRef type = LLVMArrayType2(wf_storage_type(e, s->buffer->dtype), (uint64_t)count);
     buffer->base = wf_alloca(e, type, s->buffer->name);
     return;
   }
-  if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: %%%s cannot be allocated in registers of the host", e->kernel->name, s->buffer->name);
+  if (!e->failed) wf_error(e->module->diag, s->loc, "kernel %s: %%%s cannot be allocated in registers of the %s", e->kernel->name, s->buffer->name,
+                             e->target->gpu ? "GPU" : "host");
   e->failed = true;
   buffer->base = LLVMGetPoison(e->pointer);
 }
@@ -226,7 +223,10 @@ static void emit_stmt(wf_emit *e, const wf_stmt *s) {
     case WF_STMT_FOR: emit_for(e, s); return;
     case WF_STMT_IF: emit_in_windows(e, s, emit_if); return;
     case WF_STMT_ALLOC: emit_alloc(e, s); return;
-    case WF_STMT_BARRIER: case WF_STMT_REDUCE: refuse_on_host(e, s, "a statement of a thread program"); return;
+    case WF_STMT_BARRIER: case WF_STMT_REDUCE:
+      if (e->target->gpu) wf_emit_together(e, s);
+      else refuse(e, s, "a statement of a thread program");
+      return;
     case WF_STMT_STORE:
       e->generation++;
       emit_in_windows(e, s, wf_emit_store);
@@ -234,28 +234,26 @@ static void emit_stmt(wf_emit *e, const wf_stmt *s) {
   }
 }
 
-static void emit_block(wf_emit *e, const wf_block *block) {
+void wf_emit_block(wf_emit *e, const wf_block *block) {
   const wf_dim *used = e->scratch_used;
   for (int i = 0; i < block->list.count && !e->failed; i++) emit_stmt(e, block->list.items[i]);
   e->scratch_used = used;
 }
 
-// ---- tasks ------------------------------------------------------------------------------------------------------------
-typedef struct nest { const wf_stmt *loops[16]; int count; const wf_block *body; } nest;
-
-static nest leading_tasks(const wf_block *section) {
-  nest n = {.body = section};
+// ---- sections ---------------------------------------------------------------------------------------------------------
+wf_emit_nest wf_leading_loops(const wf_block *section) {
+  wf_emit_nest n = {.body = section};
   while (n.body->list.count == 1 && n.count < 16) {
     const wf_stmt *s = n.body->list.items[0];
-    if (s->kind != WF_STMT_FOR || s->bind != WF_BIND_TASK) break;
+    if (s->kind != WF_STMT_FOR || (s->bind != WF_BIND_TASK && s->bind != WF_BIND_GRID)) break;
     n.loops[n.count++] = s;
     n.body = &s->body;
   }
   return n;
 }
 
-static const wf_dim *section_tasks(const wf_kernel *kernel, const wf_block *section) {
-  nest n = leading_tasks(section);
+const wf_dim *wf_section_tasks(const wf_kernel *kernel, const wf_block *section) {
+  wf_emit_nest n = wf_leading_loops(section);
   const wf_dim *tasks = wf_dim_const(kernel->module->dims, 1);
   for (int i = 0; i < n.count; i++) tasks = wf_dim_mul(tasks, n.loops[i]->axis->extent);
   return tasks;
@@ -263,100 +261,8 @@ static const wf_dim *section_tasks(const wf_kernel *kernel, const wf_block *sect
 
 const wf_dim *wf_kernel_tasks(const wf_kernel *kernel) {
   const wf_dim *tasks = wf_dim_const(kernel->module->dims, 0);
-  for (int i = 0; i < kernel->sections.count; i++) tasks = wf_dim_add(tasks, section_tasks(kernel, kernel->sections.items[i]));
+  for (int i = 0; i < kernel->sections.count; i++) tasks = wf_dim_add(tasks, wf_section_tasks(kernel, kernel->sections.items[i]));
   return tasks;
-}
-
-// The first task's point by division; from task to task the axes count up like an odometer.
-static void split_task(wf_emit *e, const nest *n, wf_llvm task, wf_llvm *extents, wf_llvm *point) {
-  for (int i = n->count; i-- > 0;) {
-    point[i] = i ? LLVMBuildURem(e->builder, task, extents[i], "") : task;
-    if (i) task = LLVMBuildUDiv(e->builder, task, extents[i], "");
-  }
-}
-
-static void step_axes(wf_emit *e, const nest *n, wf_llvm *extents, wf_llvm *cells) {
-  wf_llvm carry = wf_i64(e, 1);
-  for (int i = n->count; i-- > 0;) {
-    wf_llvm next = LLVMBuildNSWAdd(e->builder, LLVMBuildLoad2(e->builder, e->i64, cells[i], ""), carry, "");
-    wf_llvm wraps = wf_icmp(e, LLVMIntSGE, next, extents[i]);
-    if (i) next = wf_choose(e, wraps, wf_i64(e, 0), next);
-    LLVMBuildStore(e->builder, next, cells[i]);
-    carry = wf_convert(e, LLVMZExt, wraps, e->i64);
-  }
-}
-
-static void emit_tasks(wf_emit *e, const nest *n, wf_llvm first, wf_llvm last) {
-  wf_llvm extents[16], point[16], cells[16];
-  for (int i = 0; i < n->count; i++) extents[i] = wf_emit_dim(e, n->loops[i]->axis->extent);
-  for (int i = 0; i < n->count; i++) cells[i] = wf_alloca(e, e->i64, n->loops[i]->axis->name);
-  split_task(e, n, first, extents, point);
-  for (int i = 0; i < n->count; i++) LLVMBuildStore(e->builder, point[i], cells[i]);
-  loop l = open_loop(e, "task", first, last, false);
-  e->depth++;
-  for (int i = 0; i < n->count; i++) {
-    wf_llvm axis = LLVMBuildLoad2(e->builder, e->i64, cells[i], n->loops[i]->axis->name);
-    wf_bind_axis(e, n->loops[i]->axis, (wf_axis_state){.kind = WF_AXIS_VALUE, .value = axis, .depth = e->depth});
-  }
-  emit_block(e, n->body);
-  e->depth--;
-  step_axes(e, n, extents, cells);
-  close_loop(e, &l);
-}
-
-// Runs the tasks of [begin, end) that are the section's, whose first task is `base` of the launch.
-static void emit_section(wf_emit *e, const wf_block *section, const wf_dim *base) {
-  nest n = leading_tasks(section);
-  const wf_dim *count = section_tasks(e->kernel, section);
-  wf_llvm offset = wf_emit_dim(e, base);
-  wf_llvm first = LLVMBuildSub(e->builder, LLVMGetParam(e->function, 2), offset, "");
-  wf_llvm last = LLVMBuildSub(e->builder, LLVMGetParam(e->function, 3), offset, "");
-  first = wf_intrinsic_like2(e, "llvm.smax", first, wf_i64(e, 0));
-  last = wf_intrinsic_like2(e, "llvm.smin", last, wf_emit_dim(e, count));
-  LLVMBasicBlockRef run = new_block(e, "section"), done = new_block(e, "done");
-  LLVMBuildCondBr(e->builder, wf_icmp(e, LLVMIntSLT, first, last), run, done);
-  LLVMPositionBuilderAtEnd(e->builder, run);
-  e->scratch_used = wf_dim_const(e->module->dims, 0);
-  if (n.count) emit_tasks(e, &n, first, last);
-  else emit_block(e, section);
-  LLVMBuildBr(e->builder, done);
-  LLVMPositionBuilderAtEnd(e->builder, done);
-}
-
-// ---- the function -----------------------------------------------------------------------------------------------------
-static void set_attribute(wf_emit *e, const char *name, const char *value) {
-  LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
-                          LLVMCreateStringAttribute(e->context, name, (unsigned)strlen(name), value, (unsigned)strlen(value)));
-}
-
-static void declare(wf_emit *e, const char *entry) {
-  LLVMTypeRef types[5] = {e->pointer, e->pointer, e->i64, e->i64, e->pointer};
-  e->function = LLVMAddFunction(e->unit, entry, LLVMFunctionType(LLVMVoidTypeInContext(e->context), types, 5, 0));
-  unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-  LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->context, nounwind, 0));
-  set_attribute(e, "target-cpu", e->target->cpu);
-  if (e->target->features[0]) set_attribute(e, "target-features", e->target->features);
-  char width[16];
-  snprintf(width, sizeof width, "%d", 8 * e->target->vector_bytes);
-  set_attribute(e, "prefer-vector-width", width);
-  set_attribute(e, "min-legal-vector-width", width);
-  e->entry = new_block(e, "entry");
-  LLVMPositionBuilderAtEnd(e->builder, e->entry);
-  e->scratch = LLVMGetParam(e->function, 4);
-}
-
-static wf_llvm load_slot(wf_emit *e, wf_llvm array, LLVMTypeRef type, int index, const char *name) {
-  wf_llvm at = wf_i64(e, index), address = LLVMBuildGEP2(e->builder, type, array, &at, 1, "");
-  return LLVMBuildLoad2(e->builder, type, address, name);
-}
-
-static void bind_symbols(wf_emit *e) {
-  for (int i = 0; i < e->program_symbol_count; i++)
-    for (int k = 0; k < e->kernel->symbols.count; k++)
-      if (e->kernel->symbols.items[k] == e->program_symbols[i]) {
-        wf_llvm value = load_slot(e, LLVMGetParam(e->function, 1), e->i64, i, e->program_symbols[i]->name);
-        wf_bind_axis(e, e->program_symbols[i], (wf_axis_state){.kind = WF_AXIS_VALUE, .value = value});
-      }
 }
 
 // ---- alias scopes -----------------------------------------------------------------------------------------------------
@@ -378,15 +284,15 @@ static wf_llvm own_scope(wf_emit *e, LLVMMetadataRef scope) {
   return scope ? LLVMMetadataAsValue(e->context, LLVMMDNodeInContext2(e->context, &scope, 1)) : NULL;
 }
 
-static void bind_params(wf_emit *e, const char *entry, const bool *distinct) {
+void wf_bind_params(wf_emit *e, const char *entry, const bool *distinct, const wf_llvm *bases) {
   int count = e->kernel->params.count;
   LLVMMetadataRef *scopes = WF_NEW_ARRAY(e->arena, LLVMMetadataRef, count + 1), domain = named_node(e, entry, NULL);
   for (int i = 0; i < count; i++)
     if (distinct && distinct[i]) scopes[i] = named_node(e, wf_arena_printf(e->arena, "%s.%s", entry, e->kernel->params.items[i]->name), domain);
   scopes[count] = named_node(e, wf_arena_printf(e->arena, "%s.local", entry), domain);
   for (int i = 0; i < count; i++) {
-    wf_emit_buffer *buffer = add_buffer(e, e->kernel->params.items[i]);
-    buffer->base = load_slot(e, LLVMGetParam(e->function, 0), e->pointer, i, e->kernel->params.items[i]->name);
+    wf_emit_buffer *buffer = wf_add_buffer(e, e->kernel->params.items[i]);
+    buffer->base = bases[i];
     buffer->scope = own_scope(e, scopes[i]);
     buffer->others = scope_list(e, scopes, count + 1, i);
   }
@@ -406,23 +312,27 @@ static void init_emit(wf_emit *e, LLVMContextRef context) {
   e->scratch_used = e->scratch_peak = wf_dim_const(e->module->dims, 0);
 }
 
-bool wf_emit_kernel(const wf_kernel *kernel, const wf_target_host *target, LLVMContextRef context, LLVMModuleRef unit, const char *entry,
+static bool fits_target(wf_emit *e) {
+  bool threads = wf_kernel_threads(e->kernel) > 0;
+  if (threads == e->target->gpu) return true;
+  wf_error(e->module->diag, e->kernel->loc, "kernel %s is %s; the target is %s", e->kernel->name, threads ? "a thread program, for a GPU" : "scheduled for the host",
+           e->target->level);
+  return false;
+}
+
+bool wf_emit_kernel(const wf_kernel *kernel, const wf_target *target, LLVMContextRef context, LLVMModuleRef unit, const char *entry,
                     const wf_atom *const *program_symbols, int symbol_count, const bool *distinct, wf_emitted_kernel *out) {
   wf_arena *arena = wf_arena_create();
   wf_emit e = {.module = kernel->module, .kernel = kernel, .target = target, .arena = arena, .context = context, .unit = unit,
                .program_symbols = program_symbols, .program_symbol_count = symbol_count};
-  init_emit(&e, context);
-  declare(&e, entry);
-  bind_symbols(&e);
-  bind_params(&e, entry, distinct);
-  const wf_dim *base = wf_dim_const(kernel->module->dims, 0);
-  for (int i = 0; i < kernel->sections.count && !e.failed; i++) {
-    emit_section(&e, kernel->sections.items[i], base);
-    base = wf_dim_add(base, section_tasks(kernel, kernel->sections.items[i]));
+  e.failed = !fits_target(&e);
+  if (!e.failed) {
+    init_emit(&e, context);
+    if (target->gpu) wf_emit_thread_entry(&e, entry, distinct);
+    else wf_emit_task_entry(&e, entry, distinct);
+    LLVMDisposeBuilder(e.builder);
   }
-  LLVMBuildRetVoid(e.builder);
-  LLVMDisposeBuilder(e.builder);
-  *out = (wf_emitted_kernel){.tasks = base, .scratch_bytes = e.scratch_peak};
+  *out = (wf_emitted_kernel){.tasks = wf_kernel_tasks(kernel), .scratch_bytes = e.failed ? NULL : e.scratch_peak};
   wf_arena_destroy(arena);
   return !e.failed;
 }

@@ -13,6 +13,7 @@ typedef struct access {
   wf_llvm pointer;              // of lane 0; REVERSED: of the last lane, which is the lowest address
   wf_llvm stride;               // STRIDED: i64, elements
   wf_llvm offsets;              // SCATTERED: <lanes x i64> from pointer
+  int multiple;                 // GPU: the pointer is that many elements from an aligned place, at least: a power of two
 } access;
 
 wf_emit_buffer *wf_buffer_of(wf_emit *e, wf_value *value) {
@@ -85,6 +86,31 @@ static void place_linear(wf_emit *e, access *a, wf_llvm base, const wf_dim *coef
   a->pointer = wf_emit_pointer(e, a->raw, base, rest);
 }
 
+enum { LONGEST = 16 };
+
+static int power_dividing(const wf_dim *dim) {
+  int power = LONGEST;
+  while (power > 1 && !wf_dim_divisible(dim, power)) power /= 2;
+  return power;
+}
+
+// Data adds whole strides of its axis.
+static int data_multiple(const wf_emit_buffer *buffer, const wf_expr *const *indices, wf_emit *e) {
+  int power = LONGEST;
+  for (int m = 0; m < buffer->layout->mode_count; m++) {
+    const wf_mode *mode = &buffer->layout->modes[m];
+    int of_stride = as_dim(e, indices[mode->axis]) ? LONGEST : power_dividing(mode->stride);
+    if (of_stride < power) power = of_stride;
+  }
+  return power;
+}
+
+static int lane_multiple(wf_emit *e, const wf_emit_buffer *buffer, const wf_expr *const *indices, const wf_dim *first) {
+  if (!e->target->gpu || !e->lanes) return 1;
+  int of_dims = power_dividing(wf_specialise(e, first)), of_data = data_multiple(buffer, indices, e);
+  return of_dims < of_data ? of_dims : of_data;
+}
+
 static access locate(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *indices) {
   access a = {.buffer = buffer, .raw = wf_storage_type(e, buffer->value->dtype), .kind = ACCESS_ONE};
   const wf_dim *offset = dim_offset(e, buffer, indices), *coefficient, *rest;
@@ -100,6 +126,7 @@ static access locate(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *i
     a.pointer = wf_emit_pointer(e, a.raw, base, offset);
   } else if (wf_dim_split(offset, e->lane_axis, &coefficient, &rest)) {
     place_linear(e, &a, base, coefficient, rest);
+    if (a.kind == ACCESS_ROW) a.multiple = lane_multiple(e, buffer, indices, wf_lane_rest(e, coefficient, rest));
   } else {
     a.kind = ACCESS_SCATTERED;
     a.pointer = base;
@@ -115,16 +142,23 @@ static void tag(wf_emit *e, const access *a, wf_llvm instruction) {
 
 static unsigned element_bytes(const access *a) { return (unsigned)wf_dtype_bytes(a->buffer->value->dtype); }
 
+// Parameters of a GPU kernel are aligned to 256 bytes, shared buffers to 16; registers and what the host has: by element.
+static unsigned alignment_of(const access *a, LLVMTypeRef type) {
+  bool whole = a->multiple > 1 && LLVMGetTypeKind(type) == LLVMVectorTypeKind && a->buffer->value->space != WF_SPACE_REGISTER;
+  unsigned bytes = element_bytes(a) * (unsigned)(whole ? a->multiple : 1);
+  return bytes < LONGEST ? bytes : LONGEST;
+}
+
 static wf_llvm load_at(wf_emit *e, const access *a, LLVMTypeRef type, wf_llvm pointer) {
   wf_llvm load = LLVMBuildLoad2(e->builder, type, pointer, "");
-  LLVMSetAlignment(load, element_bytes(a));
+  LLVMSetAlignment(load, alignment_of(a, type));
   tag(e, a, load);
   return load;
 }
 
 static void store_at(wf_emit *e, const access *a, wf_llvm value, wf_llvm pointer) {
   wf_llvm store = LLVMBuildStore(e->builder, value, pointer);
-  LLVMSetAlignment(store, element_bytes(a));
+  LLVMSetAlignment(store, alignment_of(a, LLVMTypeOf(value)));
   tag(e, a, store);
 }
 
@@ -145,6 +179,36 @@ static wf_llvm reverse(wf_emit *e, wf_llvm vector) {
   return lanes ? wf_shuffle(e, vector, order, lanes) : vector;
 }
 
+typedef struct branch { LLVMBasicBlockRef join; } branch;
+
+static branch open_branch(wf_emit *e, wf_llvm condition) {
+  branch b;
+  LLVMBasicBlockRef then = LLVMAppendBasicBlockInContext(e->context, e->function, "then");
+  b.join = LLVMAppendBasicBlockInContext(e->context, e->function, "join");
+  LLVMBuildCondBr(e->builder, condition, then, b.join);
+  LLVMPositionBuilderAtEnd(e->builder, then);
+  return b;
+}
+
+static void close_branch(wf_emit *e, branch b) {
+  LLVMBuildBr(e->builder, b.join);
+  LLVMPositionBuilderAtEnd(e->builder, b.join);
+}
+
+// On a GPU a load that is off is branched around, which the assembler makes a predicate of; else it reads the buffer's first element.
+static wf_llvm load_where(wf_emit *e, const access *a, LLVMTypeRef type, wf_llvm condition, wf_llvm pointer) {
+  if (!e->target->gpu) return load_at(e, a, type, wf_choose(e, condition, pointer, a->buffer->base));
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(e->builder);
+  branch b = open_branch(e, condition);
+  LLVMBasicBlockRef then = LLVMGetInsertBlock(e->builder);
+  wf_llvm values[2] = {load_at(e, a, type, pointer), LLVMConstNull(type)};
+  close_branch(e, b);
+  LLVMBasicBlockRef from[2] = {then, before};
+  wf_llvm phi = LLVMBuildPhi(e->builder, type, "");
+  LLVMAddIncoming(phi, values, from, 2);
+  return phi;
+}
+
 static wf_llvm any_lane(wf_emit *e, wf_llvm mask) {
   LLVMTypeRef type = LLVMTypeOf(mask);
   return wf_lanes_of(mask) ? wf_intrinsic(e, "llvm.vector.reduce.or", &type, 1, &mask, 1) : mask;
@@ -155,8 +219,9 @@ static wf_llvm gather(wf_emit *e, const access *a, wf_llvm condition) {
   wf_llvm result = LLVMGetPoison(LLVMVectorType(a->raw, (unsigned)e->lanes));
   for (int lane = 0; lane < e->lanes; lane++) {
     wf_llvm pointer = lane_pointer(e, a, lane);
-    if (condition) pointer = wf_choose(e, wf_extract(e, condition, lane), pointer, a->buffer->base);
-    result = wf_insert(e, result, load_at(e, a, a->raw, pointer), lane);
+    wf_llvm on = condition ? wf_extract(e, condition, lane) : NULL;
+    wf_llvm loaded = on ? load_where(e, a, a->raw, on, pointer) : load_at(e, a, a->raw, pointer);
+    result = wf_insert(e, result, loaded, lane);
   }
   return result;
 }
@@ -166,7 +231,7 @@ static bool has_masked_move(const wf_emit *e, const access *a) {
 }
 
 static wf_llvm masked_load(wf_emit *e, const access *a, wf_llvm mask, wf_llvm otherwise) {
-  LLVMTypeRef types[2] = {LLVMVectorType(a->raw, (unsigned)e->lanes), e->pointer};
+  LLVMTypeRef types[2] = {LLVMVectorType(a->raw, (unsigned)e->lanes), LLVMTypeOf(a->pointer)};
   wf_llvm args[3] = {a->pointer, wf_splat(e, mask, e->lanes), otherwise ? otherwise : LLVMConstNull(types[0])};
   wf_llvm call = wf_intrinsic(e, "llvm.masked.load", types, 2, args, 3);
   LLVMAddCallSiteAttribute(call, 1, LLVMCreateEnumAttribute(e->context, e->align_attribute, element_bytes(a)));
@@ -174,7 +239,7 @@ static wf_llvm masked_load(wf_emit *e, const access *a, wf_llvm mask, wf_llvm ot
   return call;
 }
 
-static bool fits_any_row(const wf_emit *e, const access *a) { return wf_dim_range(a->buffer->layout->size).low >= e->lanes; }
+static bool fits_any_row(const wf_emit *e, const access *a) { return e->target->gpu || wf_dim_range(a->buffer->layout->size).low >= e->lanes; }
 
 // Can consecutive elements be had by one load? Else they are gathered.
 static bool is_one_load(const wf_emit *e, const access *a, wf_llvm condition) {
@@ -185,15 +250,14 @@ static bool is_one_load(const wf_emit *e, const access *a, wf_llvm condition) {
 static wf_llvm load_row(wf_emit *e, const access *a, wf_llvm condition, wf_llvm otherwise) {
   LLVMTypeRef type = LLVMVectorType(a->raw, (unsigned)e->lanes);
   if (!condition) return load_at(e, a, type, a->pointer);
-  if (!wf_lanes_of(condition) && fits_any_row(e, a)) return load_at(e, a, type, wf_choose(e, condition, a->pointer, a->buffer->base));
+  if (!wf_lanes_of(condition) && fits_any_row(e, a)) return load_where(e, a, type, condition, a->pointer);
   return masked_load(e, a, condition, otherwise);
 }
 
 // Raw elements; lanes where condition is off hold anything (otherwise, if it can be had for nothing).
 static wf_llvm load_raw(wf_emit *e, const access *a, wf_llvm condition, wf_llvm otherwise) {
   if (a->kind == ACCESS_ONE) {
-    wf_llvm pointer = condition ? wf_choose(e, any_lane(e, condition), a->pointer, a->buffer->base) : a->pointer;
-    return load_at(e, a, a->raw, pointer);
+    return condition ? load_where(e, a, a->raw, any_lane(e, condition), a->pointer) : load_at(e, a, a->raw, a->pointer);
   }
   if (!is_one_load(e, a, condition)) return gather(e, a, condition);
   if (a->kind == ACCESS_ROW) return load_row(e, a, condition, otherwise);
@@ -255,24 +319,8 @@ wf_llvm wf_emit_read(wf_emit *e, const wf_expr *read) {
 }
 
 // ---- stores -------------------------------------------------------------------------------------------------------
-typedef struct branch { LLVMBasicBlockRef join; } branch;
-
-static branch open_branch(wf_emit *e, wf_llvm condition) {
-  branch b;
-  LLVMBasicBlockRef then = LLVMAppendBasicBlockInContext(e->context, e->function, "then");
-  b.join = LLVMAppendBasicBlockInContext(e->context, e->function, "join");
-  LLVMBuildCondBr(e->builder, condition, then, b.join);
-  LLVMPositionBuilderAtEnd(e->builder, then);
-  return b;
-}
-
-static void close_branch(wf_emit *e, branch b) {
-  LLVMBuildBr(e->builder, b.join);
-  LLVMPositionBuilderAtEnd(e->builder, b.join);
-}
-
 static void masked_store(wf_emit *e, const access *a, wf_llvm raw, wf_llvm mask) {
-  LLVMTypeRef types[2] = {LLVMTypeOf(raw), e->pointer};
+  LLVMTypeRef types[2] = {LLVMTypeOf(raw), LLVMTypeOf(a->pointer)};
   wf_llvm args[3] = {raw, a->pointer, mask};
   wf_llvm call = wf_intrinsic(e, "llvm.masked.store", types, 2, args, 3);
   LLVMAddCallSiteAttribute(call, 2, LLVMCreateEnumAttribute(e->context, e->align_attribute, element_bytes(a)));
@@ -403,4 +451,15 @@ void wf_emit_store(wf_emit *e, const wf_stmt *store) {
   } else {
     store_one(e, &a, &p);
   }
+}
+
+// ---- registers that a reduce takes and gives ------------------------------------------------------------------------
+wf_llvm wf_load_element_raw(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *indices) {
+  access a = locate(e, buffer, indices);
+  return load_at(e, &a, a.raw, a.pointer);
+}
+
+void wf_store_element_raw(wf_emit *e, wf_emit_buffer *buffer, const wf_expr *const *indices, wf_llvm raw) {
+  access a = locate(e, buffer, indices);
+  store_at(e, &a, raw, a.pointer);
 }

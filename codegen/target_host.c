@@ -25,7 +25,7 @@ static bool has_feature(const char *features, const char *name) {
   return false;
 }
 
-static void set_native(wf_target_host *target, wf_arena *arena) {
+static void set_native(wf_target *target, wf_arena *arena) {
   char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
   target->cpu = wf_arena_strdup(arena, cpu);
   target->features = wf_arena_strdup(arena, features);
@@ -38,7 +38,7 @@ static void set_native(wf_target_host *target, wf_arena *arena) {
                        has_feature(target->features, "avx512bw") && has_feature(target->features, "avx512dq");
 }
 
-static void set_level(wf_target_host *target, const char *level) {
+static void set_level(wf_target *target, const char *level) {
   target->cpu = level;
   target->features = "";
   bool v3 = strcmp(level, "x86-64-v2") != 0;
@@ -46,12 +46,7 @@ static void set_level(wf_target_host *target, const char *level) {
   target->has_avx512 = strcmp(level, "x86-64-v4") == 0;
 }
 
-static LLVMTargetMachineRef create_machine(LLVMTargetRef llvm_target, const wf_target_host *target) {
-  return LLVMCreateTargetMachine(llvm_target, target->triple, target->cpu, target->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
-                                 LLVMCodeModelSmall);
-}
-
-wf_target_host *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char *level) {
+wf_target *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char *level) {
   if (!known_level(level)) {
     wf_diagnostic *error = wf_error(diag, WF_NOWHERE, "unknown host level '%s'", level);
     const char *close = wf_did_you_mean(level, wf_host_levels, level_count());
@@ -62,31 +57,12 @@ wf_target_host *wf_target_host_create(wf_arena *arena, wf_diag *diag, const char
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
   LLVMInitializeX86AsmPrinter();
-  wf_target_host *target = WF_NEW(arena, wf_target_host);
+  wf_target *target = WF_NEW(arena, wf_target);
   target->triple = "x86_64-unknown-linux-gnu";
   target->level = wf_arena_strdup(arena, level);
   if (strcmp(level, "native") == 0) set_native(target, arena);
   else set_level(target, target->level);
   target->vector_bytes = target->has_avx512 ? 64 : target->has_masked_moves ? 32 : 16;
   target->vector_registers = target->has_avx512 ? 32 : 16;
-  LLVMTargetRef llvm_target;
-  char *message = NULL;
-  if (LLVMGetTargetFromTriple(target->triple, &llvm_target, &message)) {
-    wf_error(diag, WF_NOWHERE, "LLVM has no back end for %s: %s", target->triple, message);
-    LLVMDisposeMessage(message);
-    return NULL;
-  }
-  target->machine = create_machine(llvm_target, target);
-  return target;
-}
-
-wf_target_host wf_target_host_clone(const wf_target_host *target) {
-  wf_target_host copy = *target;
-  copy.machine = create_machine(LLVMGetTargetMachineTarget(target->machine), target);
-  return copy;
-}
-
-void wf_target_host_destroy(wf_target_host *target) {
-  if (target && target->machine) LLVMDisposeTargetMachine(target->machine);
-  if (target) target->machine = NULL;
+  return wf_target_open(target, diag) ? target : NULL;
 }

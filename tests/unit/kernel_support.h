@@ -16,7 +16,7 @@ typedef struct built {
   wf_arena *arena;
   wf_diag *diag;
   wf_module *module;
-  wf_target_host *target;
+  wf_target *target;
   wf_object *object;
   wf_kernel_entry entry;        // of the first kernel
   wf_compile_kernel kernels[16];
@@ -42,7 +42,7 @@ static inline built parse_kernels(const char *text) {
 // The symbols of the entries are those of the first kernel, in its order.
 static inline void compile_form(built *b, const char *level, wf_code_form form) {
   const wf_kernel *first = b->module->kernels.items[0];
-  if (!b->target) b->target = wf_target_host_create(b->arena, b->diag, level);
+  if (!b->target) b->target = wf_target_create(b->arena, b->diag, level);
   if (!b->target) fail_with(b->diag, level);
   if (!wf_compile_kernels(b->arena, b->diag, b->target, b->kernels, b->count, (const wf_atom *const *)first->symbols.items,
                           first->symbols.count, form, &b->code))
@@ -62,7 +62,7 @@ static inline built build_kernels(const char *text, const char *level) {
 
 static inline void drop(built *b) {
   wf_object_unload(b->object);
-  wf_target_host_destroy(b->target);
+  wf_target_destroy(b->target);
   wf_arena_destroy(b->arena);
 }
 #endif

@@ -14,7 +14,7 @@ typedef struct program {
   wf_arena *arena;
   wf_diag *diag;
   wf_module *module;            // as read, gradients expanded: what the reference evaluator runs
-  wf_target_host *target;
+  wf_target *target;
   wf_program *program;
   wf_object *object;
   weft_session *session;
@@ -37,7 +37,7 @@ static program build_with(const char *text, const char *passes) {
   p.diag = wf_diag_create(p.arena);
   p.module = read_module(&p, text);
   wf_module *lowered = read_module(&p, text);
-  p.target = wf_target_host_create(p.arena, p.diag, "native");
+  p.target = wf_target_create(p.arena, p.diag, "native");
   wf_build_options options = {.target = p.target};
   if (!wf_pipeline_run(p.module, "autodiff", NULL)) fail_with(p.diag, text);
   if (!wf_pipeline_run(lowered, passes, &(wf_pipeline_hooks){.verify = true})) fail_with(p.diag, text);
@@ -53,7 +53,7 @@ static program build(const char *text) { return build_with(text, wf_default_pass
 static void end(program *p) {
   weft_session_destroy(p->session);
   wf_object_unload(p->object);
-  wf_target_host_destroy(p->target);
+  wf_target_destroy(p->target);
   wf_arena_destroy(p->arena);
 }
 

@@ -9,7 +9,7 @@ typedef struct parity {
   program p;
   environment env;            // weights and batches
   const wf_function *step;    // as lowered, gradients expanded
-  wf_target_host *target;     // of the compiled one
+  wf_target *target;     // of the compiled one
   wf_program *program;
   wf_object *object;
   weft_session *session;
@@ -97,7 +97,7 @@ static void build(parity *run, const char *precision) {
   wf_code code;
   char message[256];
   wf_module *lowered = compile(run, precision)->module;
-  run->target = wf_target_host_create(p->arena, p->diag, "native");
+  run->target = wf_target_create(p->arena, p->diag, "native");
   wf_build_options options = {.target = run->target};
   if (!wf_pipeline_run(lowered, wf_default_passes, NULL) || !wf_build_program(p->arena, lowered, &options, &run->program, &code))
     program_fail(p, "the program does not build");
@@ -110,7 +110,7 @@ static void build(parity *run, const char *precision) {
 static void end(parity *run) {
   if (run->session) weft_session_destroy(run->session);
   if (run->object) wf_object_unload(run->object);
-  if (run->target) wf_target_host_destroy(run->target);
+  if (run->target) wf_target_destroy(run->target);
   program_end(&run->p);
   json_decref(run->record);
 }

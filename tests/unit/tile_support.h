@@ -30,7 +30,7 @@ typedef struct tile_run {
   wf_module *module;
   const tile_case *test;
   wf_tensor **tensors;           // by value id, logical order
-  wf_target_host *target;
+  wf_target *target;
 } tile_run;
 
 static int64_t tile_symbol(void *context, const wf_atom *atom) {
@@ -167,7 +167,7 @@ static int tile_check(const tile_case *test) {
   assert_non_null(module);
   wf_function *function = module->functions.items[0];
   tile_run run = {.arena = arena, .diag = diag, .module = module, .test = test};
-  run.target = test->interpret ? NULL : wf_target_host_create(arena, diag, "native");
+  run.target = test->interpret ? NULL : wf_target_create(arena, diag, "native");
   assert_true(test->interpret || run.target != NULL);
   wf_tensor *inputs[64], *want[64], *updates[64];
   for (int i = 0; i < function->inputs.count; i++) {
@@ -195,7 +195,7 @@ static int tile_check(const tile_case *test) {
   }
   for (int i = 0; i < function->results.count; i++)
     tile_compare(&run, function->results.items[i].name, want[i], run.tensors[function->results.items[i].value->id]);
-  if (run.target) wf_target_host_destroy(run.target);
+  if (run.target) wf_target_destroy(run.target);
   wf_arena_destroy(arena);
   return launches;
 }
