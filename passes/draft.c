@@ -29,6 +29,10 @@ void wf_draft_bind(wf_draft *draft, const wf_value *value, wf_value *buffer, int
   *make_slot(draft, value) = (wf_slot){.value = value, .buffer = buffer, .dropped = dropped};
 }
 
+void wf_draft_bind_team(wf_draft *draft, const wf_value *value, wf_value *buffer, int dropped, const wf_dim *team) {
+  *make_slot(draft, value) = (wf_slot){.value = value, .buffer = buffer, .dropped = dropped, .team = team};
+}
+
 void wf_draft_replace(wf_draft *draft, const wf_value *value, const wf_expr *by) {
   *make_slot(draft, value) = (wf_slot){.value = value, .replacement = by};
 }
@@ -61,7 +65,10 @@ static const wf_expr *redirect(void *context, const wf_expr *node) {
   if (!slot) return NULL;
   if (slot->replacement) return slot->replacement;
   const wf_expr *outside = node->has_default ? node->args[node->arg_count - 1] : NULL;
-  return wf_expr_read(draft->module, slot->buffer, node->args + slot->dropped, outside);
+  if (!slot->team) return wf_expr_read(draft->module, slot->buffer, node->args + slot->dropped, outside);
+  const wf_expr *indices[WF_MAX_RANK + 1] = {wf_expr_index(draft->module, slot->team)};
+  for (int i = 1; i < slot->buffer->rank; i++) indices[i] = node->args[slot->dropped + i - 1];
+  return wf_expr_read(draft->module, slot->buffer, indices, outside);
 }
 
 const wf_expr *wf_draft_expr(wf_draft *draft, const wf_expr *expr, const wf_binding *bindings, int count) {
@@ -175,7 +182,8 @@ static void add_symbols_of_block(wf_kernel *kernel, const wf_block *block) {
 
 // A section that is one task says so.
 static void ensure_task(wf_kernel *kernel, wf_block *section) {
-  if (section->list.count == 1 && section->list.items[0]->kind == WF_STMT_FOR && section->list.items[0]->bind == WF_BIND_TASK) return;
+  const wf_stmt *first = section->list.items[0];
+  if (section->list.count == 1 && first->kind == WF_STMT_FOR && (first->bind == WF_BIND_TASK || first->bind == WF_BIND_GRID)) return;
   wf_block inner = *section;
   *section = (wf_block){0};
   wf_dims *dims = kernel->module->dims;

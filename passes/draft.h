@@ -17,6 +17,7 @@ typedef struct wf_slot {
   const wf_value *value;
   wf_value *buffer;
   int dropped;
+  const wf_dim *team;            // not NULL: the buffer has a first axis more, read here
   const wf_expr *replacement;
 } wf_slot;
 
@@ -25,6 +26,7 @@ typedef struct wf_draft {
   wf_function *function;
   wf_kernel *kernel;
   wf_tile_target target;
+  int threads;                   // of a GPU block, the same in all sections
   WF_VEC(wf_slot) slots;
   WF_VEC(wf_value *) reads;      // the launch's operands, in parameter order
   WF_VEC(wf_value *) writes;     // the launch's results, parameters after the operands
@@ -37,6 +39,7 @@ void wf_draft_read(wf_draft *draft, wf_value *value);
 void wf_draft_write(wf_draft *draft, wf_value *value);
 wf_value *wf_draft_buffer(const wf_draft *draft, const wf_value *value);      // NULL where it has no slot
 void wf_draft_bind(wf_draft *draft, const wf_value *value, wf_value *buffer, int dropped);   // overrides an earlier slot
+void wf_draft_bind_team(wf_draft *draft, const wf_value *value, wf_value *buffer, int dropped, const wf_dim *team);
 void wf_draft_replace(wf_draft *draft, const wf_value *value, const wf_expr *by);
 // The expression over kernel buffers and kernel axes: atoms bound, reads of values with a slot redirected.
 const wf_expr *wf_draft_expr(wf_draft *draft, const wf_expr *expr, const wf_binding *bindings, int count);

@@ -1,7 +1,7 @@
 // Loop nests for groups of computes that share their parallel axes: vector lanes along the axis with the best addresses,
 // wf_accumulator in registers, tasks over the outer axes. The order of a reduction depends on extents and the target's
 // vector width only.
-#include "passes/draft_point.h"
+#include "passes/gpu.h"
 
 #define ENOUGH_TASKS 32.0        // outer points beyond which further axes stay inside a task
 #define ENOUGH_CHUNK 4096        // elements a task takes of an axis that is split for parallelism
@@ -168,6 +168,7 @@ static void start_plan(wf_nest_plan *plan, wf_draft *draft, const wf_nest *nest)
 }
 
 double wf_draft_nest_cost(wf_module *module, wf_op *op, wf_tile_target target) {
+  if (target.gpu) return wf_gpu_nest_cost(module, op);
   wf_draft draft = {.module = module, .target = target};
   wf_nest nest = {.members = &op, .member_count = 1};
   wf_nest_plan plan;

@@ -1,5 +1,6 @@
 // tile: every computation of a function becomes a LAUNCH of a kernel. Afterwards functions hold LAUNCH, CONST, LOOP, SORT
 // and UPDATE only; the regions of loops are tiled the same way.
+#include "passes/gpu.h"
 #include "passes/tile.h"
 
 // The first row that this processor has.
@@ -46,12 +47,8 @@ void wf_tile_op(wf_tile *tile, wf_op *op) {
   wf_draft *draft = wf_draft_begin(tile->function, op->results[0]->name, op->loc, tile->target);
   for (int i = 0; i < op->operand_count; i++) wf_draft_read(draft, op->operands[i]);
   wf_draft_write(draft, op->results[0]);
-  if (op->kind == WF_O_SCATTER) {
-    wf_draft_scatter(draft, op);
-  } else {
-    wf_nest nest = {.members = &op, .member_count = 1};
-    wf_draft_nest_tasks(draft, &nest);
-  }
+  draft->threads = wf_gpu_threads(&op, 1);
+  wf_tile_part(draft, &op, 1);
   push(tile, wf_draft_finish(draft, &op, 1));
 }
 

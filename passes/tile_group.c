@@ -1,5 +1,6 @@
 // A GROUP as one launch. Inline members vanish into their readers; what is left falls into connected parts, and each part
 // becomes sections of its own: a contraction with its epilogue, computes over the same points, or rows.
+#include "passes/gpu.h"
 #include "passes/inline_read.h"
 #include "passes/tile.h"
 
@@ -124,7 +125,9 @@ static void emit_rows(wf_draft *draft, part *part) {
 }
 
 static void emit_part(wf_draft *draft, part *part) {
-  if (part->count == 1 && part->members[0]->kind == WF_O_SCATTER) {
+  if (draft->target.gpu) {
+    wf_gpu_part(draft, part->members, part->count, part->members[0]->kind == WF_O_SCATTER ? 0 : shared_axes(part));
+  } else if (part->count == 1 && part->members[0]->kind == WF_O_SCATTER) {
     wf_draft_scatter(draft, part->members[0]);
   } else if (same_points(part)) {
     wf_nest nest = {.members = part->members, .member_count = part->count};
@@ -132,6 +135,12 @@ static void emit_part(wf_draft *draft, part *part) {
   } else {
     emit_rows(draft, part);
   }
+}
+
+void wf_tile_part(wf_draft *draft, wf_op *const *members, int count) {
+  part part = {.count = count};
+  memcpy(part.members, members, sizeof *members * (size_t)count);
+  emit_part(draft, &part);
 }
 
 // A reduction, then elementwise members over its points.
@@ -170,6 +179,7 @@ void wf_tile_group(wf_tile *tile, wf_op *group) {
     return;
   if (parts == 1) split_root(tile, members, count);
   wf_draft *draft = wf_draft_begin(tile->function, name, group->loc, tile->target);
+  draft->threads = wf_gpu_threads(members, count);
   for (int i = 0; i < count; i++)
     for (int j = 0; j < members[i]->operand_count; j++)
       if (!is_member(members, count, members[i]->operands[j])) wf_draft_read(draft, members[i]->operands[j]);

@@ -3,6 +3,7 @@
 
 static int check(const char *text, const char *symbol, int64_t value, double tolerance) {
   tile_case test = {.text = text, .symbol = symbol, .value = value, .passes = "fuse,layout,tile", .tolerance = tolerance};
+  tile_check_gpu(&test);
   return tile_check(&test);
 }
 

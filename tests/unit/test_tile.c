@@ -15,6 +15,7 @@ static char *format(const char *text, ...) {
 static int check(char *text, const char *passes) {
   tile_case test = {.text = text, .passes = passes, .tolerance = 1e-6};
   int launches = tile_check(&test);
+  tile_check_gpu(&test);
   free(text);
   return launches;
 }
@@ -42,6 +43,7 @@ static void symbolic_extents_run_at_any_size(void **state) {
                               "  %s: f32[3] = compute [j: 3] sum[i: n] %t[j, i]\n}\n",
                       .symbol = "n", .value = sizes[i], .passes = "tile", .tolerance = 1e-6};
     tile_check(&test);
+    tile_check_gpu(&test);
   }
 }
 
@@ -108,6 +110,7 @@ static void contraction_with_symbolic_rows(void **state) {
                               "  %dx: f32[n, 90] = compute [i: n, c: 90] sum[o: 70] %g[i, o] * %w[o, c]\n}\n",
                       .symbol = "n", .value = sizes[i], .passes = "tile", .tolerance = 1e-6};
     tile_check(&test);
+    tile_check_gpu(&test);
   }
 }
 

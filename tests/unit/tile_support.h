@@ -199,4 +199,13 @@ static int tile_check(const tile_case *test) {
   wf_arena_destroy(arena);
   return launches;
 }
+
+// The same for a GPU, its thread programs interpreted.
+static inline int tile_check_gpu(const tile_case *test) {
+  tile_case gpu = *test;
+  bool fuses = test->passes == NULL || strstr(test->passes, "fuse");
+  gpu.passes = fuses ? "fuse{target=sm_80},layout{target=sm_80},tile{target=sm_80}" : "tile{target=sm_80}";
+  gpu.interpret = true;
+  return tile_check(&gpu);
+}
 #endif
