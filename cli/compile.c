@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "cli/bundle.h"
+#include "cli/emit_gpu.h"
 #include "cli/module.h"
 #include "cli/target.h"
 #include "runtime/print_plan.h"
@@ -105,18 +106,17 @@ static int emit_llvm(cli *c) { return emit_code(c, WF_CODE_LLVM); }
 static int emit_assembly(cli *c) { return emit_code(c, WF_CODE_ASSEMBLY); }
 static int emit_object(cli *c) { return emit_code(c, WF_CODE_ELF); }
 
-static const stage stages[] = {{"ast", emit_ast}, {"ir", emit_ir},        {"kernels", emit_kernels}, {"plan", emit_plan},
-                               {"llvm", emit_llvm}, {"asm", emit_assembly}, {"obj", emit_object}};
+static const stage stages[] = {{"ast", emit_ast}, {"ir", emit_ir}, {"kernels", emit_kernels}, {"plan", emit_plan}, {"llvm", emit_llvm}, {"asm", emit_assembly},
+                               {"obj", emit_object}, {"ptx", cli_emit_ptx}, {"cubin", cli_emit_cubin}};
 enum { STAGE_COUNT = sizeof stages / sizeof *stages };
 
 static int unknown_stage(const char *name) {
   const char *names[STAGE_COUNT];
   for (int i = 0; i < STAGE_COUNT; i++) names[i] = stages[i].name;
   const char *hint = wf_did_you_mean(name, names, STAGE_COUNT);
-  bool device_code = !strcmp(name, "ptx") || !strcmp(name, "cubin");
-  fprintf(stderr, "weft compile: %s `%s`", device_code ? "this version does not emit" : "unknown stage", name);
+  fprintf(stderr, "weft compile: unknown stage `%s`", name);
   if (hint) fprintf(stderr, "; did you mean `%s`?", hint);
-  fprintf(stderr, "\nthere is ast, ir, ir@PASS, kernels, plan, llvm, asm and obj\n");
+  fprintf(stderr, "\nthere is ast, ir, ir@PASS, kernels, plan, llvm, asm, obj, ptx and cubin\n");
   return EXIT_USAGE;
 }
 

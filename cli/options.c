@@ -27,7 +27,7 @@ static const weft_option_row rows[] = {
   ROW("--weights", TEXT, weights, "run compile", "FILE", "weights (.safetensors)"),
   ROW("--input", LIST, inputs, "run", "NAME=FILE", "an input: .npy, .npz:KEY, .png, .jpg, raw, text:WORDS; test:0-9 takes samples"),
   ROW("--output", LIST, outputs, "run", "NAME=FILE", "write a result as .npy"),
-  ROW("--emit", TEXT, emit, "compile", "STAGE", "ast, ir, ir@PASS, kernels, plan, llvm, asm or obj"),
+  ROW("--emit", TEXT, emit, "compile", "STAGE", "ast, ir, ir@PASS, kernels, plan, llvm, asm, obj, ptx or cubin"),
   ROW("-o", TEXT, output_file, "compile opt", "FILE", "write there"),
   ROW("--print-after", TEXT, print_after, "opt", "PASS", "print the IR after that pass, or after all"),
   ROW("--list-passes", FLAG, list_passes, "opt", NULL, "list the passes"),
