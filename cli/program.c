@@ -3,6 +3,7 @@
 #include "cli/cache.h"
 #include "cli/module.h"
 #include "cli/target.h"
+#include "runtime/cuda/cuda.h"
 
 weft_command cli_command(cli *c, const char *title) {
   const cli_options *o = &c->options;
@@ -79,22 +80,27 @@ static int compile(cli *c, const cli_cache *cache, cli_program *out) {
   return code;
 }
 
-// Takes the best target of the bundle that this machine runs, or the one that --target names.
+static weft_status *open_device(cli *c, weft_device **out) {
+  int threads = c->options.threads;
+  return !strcmp(c->device, "cuda") ? weft_cuda_create(&(weft_cuda_options){.threads = threads}, out) : weft_cpu_create(threads, out);
+}
+
+// Takes the best target of the bundle that this machine runs, or the one that --device and --target name.
 static int open_bundle(cli *c, cli_program *out) {
+  const char *wanted = c->options.target ? c->options.target : strcmp(c->device, "auto") ? c->device : NULL;
   weft_status *failed = weft_bundle_open(c->options.file, &out->bundle);
-  if (!failed) failed = weft_program_load(&out->bundle, c->options.target, &out->object);
+  if (!failed) failed = weft_program_open(&out->bundle, wanted, NULL, c->options.threads, &out->loaded);
   if (!failed) failed = weft_bundle_part(&out->bundle, WEFT_PART_WEIGHTS, "", &out->weights);
   out->program = &out->bundle.program;
   return cli_status(c, failed);
 }
 
-static int bind_entries(cli_program *out) {
-  char message[256];
-  if (out->object) return EXIT_DONE;   // of a bundle
-  out->object = wf_object_load(out->code.bytes, out->code.size, message, sizeof message);
-  if (out->object && wf_object_bind(out->object, out->program, message, sizeof message)) return EXIT_DONE;
-  fprintf(stderr, "weft: the code of this program does not load: %s\n", message);
-  return EXIT_OURS;
+static int load_code(cli *c, cli_program *out) {
+  if (out->loaded.code) return EXIT_DONE;   // of a bundle
+  weft_code_form form = cli_is_gpu_target(c->target) ? WEFT_CODE_PTX : WEFT_CODE_HOST;
+  weft_status *failed = weft_device_load(out->loaded.device, out->program, form, out->code.bytes, out->code.size, &out->loaded.code);
+  failed = weft_context(failed, "the code of this program does not load");
+  return cli_status(c, failed);
 }
 
 // Stands in for kernels in a session that only keeps shapes and values and is never run.
@@ -111,6 +117,7 @@ static int obtain(cli *c, cli_program *out) {
     return EXIT_USAGE;
   }
   int code = cli_check_machine(c->target);
+  if (code == EXIT_DONE && !cli_on_ref(c)) code = cli_status(c, open_device(c, &out->loaded.device));
   if (code) return code;
   cli_cache cache = cli_on_ref(c) ? (cli_cache){0} : cli_cache_begin(c);
   if (!cli_cache_load(c, &cache, &out->cached)) return compile(c, &cache, out);
@@ -125,16 +132,17 @@ int cli_program_open(cli *c, bool profile, cli_program *out) {
   int code = obtain(c, out);
   if (code) return code;
   if (cli_on_ref(c)) cli_leave_unbound(out->program);
-  else if ((code = bind_entries(out))) return code;
-  weft_session_options options = {.threads = c->options.threads, .profile = profile};
+  else if ((code = load_code(c, out))) return code;
+  weft_session_options options = {.device = out->loaded.device, .code = out->loaded.code, .threads = c->options.threads, .profile = profile};
   code = cli_status(c, weft_session_create(out->program, &options, &out->session));
-  if (c->options.verbose) fprintf(stderr, "program ready in %.1f ms\n", (cli_now() - start) * 1e3);
+  if (c->options.verbose && out->session)
+    fprintf(stderr, "program ready in %.1f ms on %s\n", (cli_now() - start) * 1e3, weft_session_device(out->session)->info.name);
   return code;
 }
 
 void cli_program_close(cli_program *program) {
   weft_session_destroy(program->session);
-  wf_object_unload(program->object);
+  weft_loaded_close(&program->loaded);
   weft_bundle_close(&program->bundle);
   wf_cached_close(&program->cached);
 }

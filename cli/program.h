@@ -10,9 +10,9 @@
 
 typedef struct cli_program {
   wf_program *program;
-  wf_code code;                 // its host object; empty for --device ref
+  wf_code code;                 // its host object or PTX; empty for --device ref, and of bundles
   const weft_part *weights;     // of a bundle, or NULL
-  wf_object *object;            // that object, loaded
+  weft_loaded loaded;           // the device, and that code on it
   weft_session *session;
   weft_bundle bundle;           // what `program` lies in where the file is a bundle,
   wf_cached cached;             // or where it comes from the cache

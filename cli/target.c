@@ -2,11 +2,12 @@
 #include <cpuid.h>
 #include <stdio.h>
 #include <string.h>
+#include "cli/program.h"
 #include "codegen/target_host.h"
-#include "runtime/program_load.h"
+#include "runtime/cuda/cuda.h"
 
-static const char *const device_names[] = {"auto", "cpu", "ref", "cuda", "simt"};
-enum { DEVICES = 5, DEVICES_HERE = 3 };   // the first DEVICES_HERE run in this version
+static const char *const device_names[] = {"auto", "cpu", "cuda", "ref", "simt"};
+enum { DEVICES = 5, DEVICES_HERE = 4 };   // the first DEVICES_HERE run in this version
 
 static int refuse(const char *verb, const char *option, const char *word, const char *hint, const char *there_is) {
   fprintf(stderr, "weft %s: unknown %s `%s`", verb, option, word);
@@ -16,15 +17,16 @@ static int refuse(const char *verb, const char *option, const char *word, const 
 }
 
 static int check_device(const char *verb, const char *device) {
+  static const char there_is[] = "auto, cpu, cuda, and ref (the net IR interpreted in f64)";
   for (int i = 0; i < DEVICES_HERE; i++)
     if (!strcmp(device, device_names[i])) return EXIT_DONE;
   for (int i = DEVICES_HERE; i < DEVICES; i++) {
     if (strcmp(device, device_names[i])) continue;
-    fprintf(stderr, "weft %s: this version does not run on `%s`\nthere is auto, cpu, and ref (the net IR interpreted in f64)\n", verb, device);
+    fprintf(stderr, "weft %s: this version does not run on `%s`\nthere is %s\n", verb, device, there_is);
     return EXIT_USAGE;
   }
-  const char *hint = strcmp(device, "gpu") ? wf_did_you_mean(device, device_names, DEVICES_HERE) : NULL;
-  return refuse(verb, "device", device, hint, "auto, cpu, and ref (the net IR interpreted in f64)");
+  const char *hint = strcmp(device, "gpu") ? wf_did_you_mean(device, device_names, DEVICES_HERE) : "cuda";
+  return refuse(verb, "device", device, hint, there_is);
 }
 
 // ---- targets ----------------------------------------------------------------------------------------------------------
@@ -91,20 +93,69 @@ static int read_targets(cli *c, const char *verb) {
   return EXIT_DONE;
 }
 
-// PTX and cubins are for a GPU, all else is for this machine where nothing else is asked for.
-static const char *default_target(const cli *c) {
-  bool device_code = c->options.emit && (!strcmp(c->options.emit, "ptx") || !strcmp(c->options.emit, "cubin"));
-  return device_code ? gpu_targets[0] : "native";
+// ---- the device and what is compiled for it ---------------------------------------------------------------------------------
+
+static bool runs_programs(const char *verb) { return !strcmp(verb, "run") || !strcmp(verb, "train") || !strcmp(verb, "bench"); }
+
+// The best architecture for which there is code on this GPU; NULL: it is too old.
+static const char *architecture_for(const weft_device_info *info) {
+  const char *best = NULL;
+  for (int i = 0; gpu_targets[i]; i++)
+    if (weft_device_runs(info, gpu_targets[i])) best = gpu_targets[i];   // they stand in rising order
+  return best;
+}
+
+// Sets out_target to the architecture of this machine's GPU.
+static weft_status *find_gpu(const char **out_target) {
+  weft_device_info info;
+  int count;
+  TRY(weft_cuda_list(NULL, &info, 1, &count));
+  *out_target = architecture_for(&info);
+  if (*out_target) return NULL;
+  return weft_fail(WEFT_ENVIRONMENT, "%s has compute capability %d.%d; weft's code for GPUs needs 8.0 or later", info.name, info.major, info.minor);
+}
+
+// Where no device is named: a usable GPU, else the host. A bundle says itself what it has code for.
+static void choose_device(cli *c) {
+  if (c->targets.count) c->device = cli_is_gpu_target(c->targets.items[0]) ? "cuda" : "cpu";
+  else if (cli_is_bundle(c->options.file)) c->device = "auto";
+  else {
+    weft_status *failed = find_gpu(&c->target);
+    c->device = failed ? "cpu" : "cuda";
+    weft_status_free(failed);
+  }
+}
+
+static int mismatch(const cli *c, const char *verb) {
+  fprintf(stderr, "weft %s: `--device %s` runs no code for %s\n", verb, c->device, c->target);
+  return EXIT_USAGE;
+}
+
+// Where --target says nothing: what the device runs. PTX and cubins are for a GPU.
+static int default_target(cli *c, const char *verb) {
+  const char *emit = c->options.emit;
+  if (c->target) return EXIT_DONE;
+  if (!strcmp(c->device, "cuda") && runs_programs(verb)) return cli_status(c, find_gpu(&c->target));
+  bool for_gpu = !strcmp(c->device, "cuda") || !strcmp(c->device, "simt") || (emit && (!strcmp(emit, "ptx") || !strcmp(emit, "cubin")));
+  c->target = for_gpu ? gpu_targets[0] : "native";
+  return EXIT_DONE;
 }
 
 int cli_check_target(cli *c, const char *verb) {
-  int code = c->options.device ? check_device(verb, c->options.device) : EXIT_DONE;
+  const char *asked = c->options.device;
+  int code = asked ? check_device(verb, asked) : EXIT_DONE;
   if (code == EXIT_DONE) code = read_targets(c, verb);
   if (code) return code;
-  if (!c->targets.count) wf_vec_push(c->arena, &c->targets, default_target(c));
-  c->target = c->targets.items[0];
+  bool named = asked && strcmp(asked, "auto");
+  c->device = named ? asked : "cpu";
+  if (!named && runs_programs(verb)) choose_device(c);
+  if (c->targets.count) c->target = c->targets.items[0];
+  if ((code = default_target(c, verb))) return code;
+  if (!c->targets.count) wf_vec_push(c->arena, &c->targets, c->target);
+  bool host = !strcmp(c->device, "cpu") || cli_on_ref(c);
+  if (runs_programs(verb) && strcmp(c->device, "auto") && host == cli_is_gpu_target(c->target)) return mismatch(c, verb);
   if (!cli_on_ref(c) || !strcmp(verb, "run")) return EXIT_DONE;
-  fprintf(stderr, "weft %s: `--device ref` interprets `weft run` alone; %s runs on cpu\n", verb, verb);
+  fprintf(stderr, "weft %s: `--device ref` interprets `weft run` alone; %s runs on cpu and cuda\n", verb, verb);
   return EXIT_USAGE;
 }
 
@@ -114,10 +165,7 @@ bool cli_on_ref(const cli *c) { return c->options.device && !strcmp(c->options.d
 
 int cli_check_machine(const char *level) {
   const char *machine = weft_machine_level();
-  if (cli_is_gpu_target(level)) {
-    fprintf(stderr, "weft: code for %s runs on a GPU; here it can be compiled (weft compile)\n", level);
-    return EXIT_USAGE;
-  }
+  if (cli_is_gpu_target(level)) return EXIT_DONE;   // the device tells
   if (!strcmp(level, "native") || strcmp(level, machine) <= 0) return EXIT_DONE;   // the names sort as the levels do
   fprintf(stderr, "weft: this machine has %s, so code for %s does not run here; it can be compiled here (weft compile)\n", machine, level);
   return EXIT_ENVIRONMENT;

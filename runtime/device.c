@@ -1,5 +1,15 @@
 #include "runtime/device.h"
 
+#include <stdio.h>
+
+bool weft_device_runs(const weft_device_info *info, const char *architecture) {
+  int number = 0;
+  char suffix = 0;
+  if (sscanf(architecture, "sm_%d%c", &number, &suffix) < 1) return false;
+  int capability = info->major * 10 + info->minor;
+  return suffix == 'a' ? capability == number : capability >= number;
+}
+
 weft_status *weft_device_allocate(weft_device *device, size_t bytes, void **out) {
   *out = NULL;
   return device->ops->allocate(device, bytes ? bytes : 1, out);

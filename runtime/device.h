@@ -58,6 +58,10 @@ struct weft_device {
   weft_pool *pool;         // host threads, for kernels (cpu) and for what is done on the host; the device's
 };
 
+// Whether code for "sm_80", "sm_90a" runs on a GPU of this compute capability: code for an architecture runs on it and on later
+// ones, "a" architectures on their own alone.
+bool weft_device_runs(const weft_device_info *info, const char *architecture);
+
 // threads 0: WEFT_THREADS, else the CPUs that this process may use.
 weft_status *weft_cpu_create(int threads, weft_device **out);
 void weft_device_destroy(weft_device *device);   // also NULL

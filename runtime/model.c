@@ -14,7 +14,7 @@
 
 struct weft_model {
   weft_bundle bundle;
-  wf_object *object;
+  weft_loaded loaded;
   weft_session *session;
   weft_metadata metadata;
   int infer;                   // the plan
@@ -34,8 +34,8 @@ static weft_status *load_part_weights(weft_model *model, const char *name) {
 }
 
 static weft_status *start(weft_model *model, const char *name, const weft_model_options *options) {
-  weft_session_options session = {.threads = options ? options->threads : 0, .memory_limit = options ? options->memory_limit : 0};
-  TRY(weft_program_load(&model->bundle, options ? options->target : NULL, &model->object));
+  TRY(weft_program_open(&model->bundle, options ? options->target : NULL, NULL, options ? options->threads : 0, &model->loaded));
+  weft_session_options session = {.device = model->loaded.device, .code = model->loaded.code, .memory_limit = options ? options->memory_limit : 0};
   TRY(weft_context(weft_metadata_parse(model->bundle.program.metadata, &model->metadata), "%s", name));
   TRY(weft_context(weft_session_create(&model->bundle.program, &session, &model->session), "%s", name));
   model->infer = weft_session_plan(model->session, "infer");
@@ -72,7 +72,7 @@ void weft_model_destroy(weft_model *model) {
   free(model->inputs);
   weft_session_destroy(model->session);
   weft_metadata_deinit(&model->metadata);
-  wf_object_unload(model->object);
+  weft_loaded_close(&model->loaded);
   weft_bundle_close(&model->bundle);
   free(model);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/cuda/cuda.h"
 #include "runtime/status.h"
 
 static const char *const levels[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
@@ -16,17 +17,28 @@ const char *weft_machine_level(void) {
   return "x86-64-v2";
 }
 
-// How good a target is for this machine; 0: it does not run here. Code without a level ("native" or no name) is not
-// portable and comes last.
-static int rank_of(const char *target) {
+static bool is_gpu(const char *target) { return strncmp(target, "sm_", 3) == 0; }
+
+// How good a target is here; 0: it does not run. Code without a level ("native" or no name) is not portable and comes last.
+static int rank_of(const char *target, const weft_device_info *gpu) {
+  if (is_gpu(target) != (gpu != NULL)) return 0;
+  if (gpu) return weft_device_runs(gpu, target) ? 1 + atoi(target + 3) : 0;
   for (int i = 0; i < LEVELS; i++)
     if (strcmp(target, levels[i]) == 0) return strcmp(target, weft_machine_level()) <= 0 ? 2 + i : 0;   // the names sort as the levels do
   return strcmp(target, "native") == 0 || !*target ? 1 : 0;
 }
 
+static const char *wanted_or_environment(const char *wanted) {
+  const char *named = getenv("WEFT_TARGET");
+  return !wanted && named && *named ? named : wanted;
+}
+
 static bool fits(const char *target, const char *wanted) {
-  if (!wanted || strcmp(wanted, "cpu") == 0) return true;
-  return strcmp(target, strncmp(wanted, "cpu:", 4) == 0 ? wanted + 4 : wanted) == 0;
+  if (!wanted) return true;
+  if (strcmp(wanted, "cpu") == 0) return !is_gpu(target);
+  if (strcmp(wanted, "cuda") == 0) return is_gpu(target);
+  const char *name = strncmp(wanted, "cpu:", 4) == 0 ? wanted + 4 : strncmp(wanted, "cuda:", 5) == 0 ? wanted + 5 : wanted;
+  return strcmp(target, name) == 0;
 }
 
 static void list_targets(const weft_bundle *bundle, char *text, size_t size) {
@@ -37,35 +49,87 @@ static void list_targets(const weft_bundle *bundle, char *text, size_t size) {
       length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "", *bundle->parts[i].target ? bundle->parts[i].target : "code for one machine");
 }
 
-weft_status *weft_bundle_choose(const weft_bundle *bundle, const char *wanted, const char **out_target) {
-  const char *named = getenv("WEFT_TARGET"), *best = NULL, *refused = NULL;
-  if (!wanted && named && *named) wanted = named;
+weft_status *weft_bundle_choose(const weft_bundle *bundle, const char *wanted, const weft_device_info *gpu, const char **out_target) {
+  const char *best = NULL, *refused = NULL;
+  char there_is[256];
+  wanted = wanted_or_environment(wanted);
   for (int i = 0; i < bundle->part_count; i++) {
     const weft_part *part = &bundle->parts[i];
     if (part->kind != WEFT_PART_PROGRAM || !fits(part->target, wanted)) continue;
-    if (!rank_of(part->target)) refused = part->target;
-    else if (!best || rank_of(part->target) > rank_of(best)) best = part->target;
+    if (!rank_of(part->target, gpu)) refused = part->target;
+    else if (!best || rank_of(part->target, gpu) > rank_of(best, gpu)) best = part->target;
   }
   *out_target = best;
   if (best) return NULL;
-  char there_is[256];
   list_targets(bundle, there_is, sizeof there_is);
   if (!refused && wanted) return weft_fail(WEFT_BAD_INPUT, "%s holds no code for %s; it has: %s", bundle->name, wanted, there_is);
-  return weft_fail(WEFT_ENVIRONMENT, "%s holds no code that this machine (%s) runs; it has: %s", bundle->name, weft_machine_level(), there_is);
+  if (!gpu) return weft_fail(WEFT_ENVIRONMENT, "%s holds no code that this machine (%s) runs; it has: %s", bundle->name, weft_machine_level(), there_is);
+  return weft_fail(WEFT_ENVIRONMENT, "%s holds no code that %s (sm_%d%d) runs; it has: %s", bundle->name, gpu->name, gpu->major, gpu->minor, there_is);
 }
 
-weft_status *weft_program_load(weft_bundle *bundle, const char *wanted, wf_object **out_object) {
-  const char *target;
+// ---- opening ------------------------------------------------------------------------------------------------------------
+
+// A cubin runs on its own generation alone; PTX is compiled by the driver.
+static weft_status *find_code(const weft_bundle *bundle, const weft_device *device, const char *target, weft_code_form *form, const weft_part **out) {
+  *out = NULL;
+  *form = WEFT_CODE_HOST;
+  if (device->on_host) return weft_bundle_part(bundle, WEFT_PART_OBJECT, target, out);
+  *form = WEFT_CODE_CUBIN;
+  if (atoi(target + 3) / 10 == device->info.major && strcmp(device->ops->kind, "cuda") == 0) TRY(weft_bundle_part(bundle, WEFT_PART_CUBIN, target, out));
+  if (*out) return NULL;
+  *form = WEFT_CODE_PTX;
+  return weft_bundle_part(bundle, WEFT_PART_PTX, target, out);
+}
+
+static weft_status *load_target(weft_bundle *bundle, const char *target, weft_loaded *out) {
   const weft_part *code;
-  char message[512];
-  *out_object = NULL;
-  TRY(weft_bundle_choose(bundle, wanted, &target));
+  weft_code_form form;
   TRY(weft_bundle_select(bundle, target));
-  TRY(weft_bundle_part(bundle, WEFT_PART_OBJECT, target, &code));
+  TRY(find_code(bundle, out->device, target, &form, &code));
   if (!code) return weft_fail(WEFT_BAD_INPUT, "%s: a damaged bundle: the program for %s has no machine code", bundle->name, target);
-  *out_object = wf_object_load(code->data, code->size, message, sizeof message);
-  if (*out_object && wf_object_bind(*out_object, &bundle->program, message, sizeof message)) return NULL;
-  wf_object_unload(*out_object);
-  *out_object = NULL;
-  return weft_fail(WEFT_BAD_INPUT, "%s: the machine code for %s: %s", bundle->name, target, message);
+  return weft_context(weft_device_load(out->device, &bundle->program, form, code->data, code->size, &out->code), "%s: the machine code for %s", bundle->name, target);
+}
+
+// The target to run on out->device, which is opened; a GPU that does not suit leaves out->device NULL.
+static weft_status *try_gpu(const weft_bundle *bundle, const char *wanted, int threads, weft_loaded *out, const char **out_target) {
+  TRY(weft_cuda_create(&(weft_cuda_options){.threads = threads}, &out->device));
+  weft_status *failed = weft_bundle_choose(bundle, wanted, &out->device->info, out_target);
+  if (failed) weft_loaded_close(out);
+  return failed;
+}
+
+static bool has_target(const weft_bundle *bundle, const char *wanted, bool gpu) {
+  for (int i = 0; i < bundle->part_count; i++)
+    if (bundle->parts[i].kind == WEFT_PART_PROGRAM && is_gpu(bundle->parts[i].target) == gpu && fits(bundle->parts[i].target, wanted)) return true;
+  return false;
+}
+
+static weft_status *choose_device(const weft_bundle *bundle, const char *wanted, int threads, weft_loaded *out, const char **out_target) {
+  if (has_target(bundle, wanted, true)) {
+    weft_status *failed = try_gpu(bundle, wanted, threads, out, out_target);
+    if (!failed) return NULL;
+    if (!has_target(bundle, wanted, false)) {
+      char there_is[256];
+      list_targets(bundle, there_is, sizeof there_is);
+      return weft_context(failed, "%s holds no code that this machine's processor runs (it has: %s), and no GPU is at hand", bundle->name, there_is);
+    }
+    weft_status_free(failed);   // the host serves as well
+  }
+  TRY(weft_bundle_choose(bundle, wanted, NULL, out_target));
+  return weft_cpu_create(threads, &out->device);
+}
+
+weft_status *weft_program_open(weft_bundle *bundle, const char *wanted, weft_device *given, int threads, weft_loaded *out) {
+  const char *target;
+  *out = (weft_loaded){.device = given};
+  wanted = wanted_or_environment(wanted);
+  if (given) TRY(weft_bundle_choose(bundle, wanted, given->on_host ? NULL : &given->info, &target));
+  else TRY(choose_device(bundle, wanted, threads, out, &target));
+  return load_target(bundle, target, out);
+}
+
+void weft_loaded_close(weft_loaded *loaded) {
+  if (loaded->device) weft_device_unload(loaded->device, loaded->code);
+  weft_device_destroy(loaded->device);
+  *loaded = (weft_loaded){0};
 }

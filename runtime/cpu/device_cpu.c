@@ -43,9 +43,9 @@ static weft_status *load(weft_device *device, wf_program *program, weft_code_for
   char message[512];
   if (form != WEFT_CODE_HOST) return weft_fail(WEFT_BAD_INPUT, "PTX and cubins do not run on the cpu device");
   wf_object *object = wf_object_load(data, size, message, sizeof message);
-  if (!object) return weft_fail(WEFT_BAD_INPUT, "the machine code does not load: %s", message);
+  if (!object) return weft_fail(WEFT_BAD_INPUT, "%s", message);
   weft_status *failed = NULL;
-  if (!wf_object_bind(object, program, message, sizeof message)) failed = weft_fail(WEFT_BAD_INPUT, "the machine code does not load: %s", message);
+  if (!wf_object_bind(object, program, message, sizeof message)) failed = weft_fail(WEFT_BAD_INPUT, "%s", message);
   if (!failed) failed = weft_allocate(1, sizeof **out, out);
   if (failed) wf_object_unload(object);
   else (*out)->object = object;

@@ -15,8 +15,4 @@ weft_status *weft_cuda_create(const weft_cuda_options *options, weft_device **ou
 
 // The GPUs of this machine, at most `most`, without taking any into use.
 weft_status *weft_cuda_list(const char *library, weft_device_info *out, int most, int *out_count);
-
-// Whether code for "sm_80", "sm_90a" runs on a device of this compute capability: PTX for an architecture runs on it and on
-// later ones, "a" architectures on their own alone.
-bool weft_cuda_runs(const weft_device_info *info, const char *architecture);
 #endif

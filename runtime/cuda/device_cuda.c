@@ -1,6 +1,5 @@
 #include "runtime/cuda/cuda.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/cuda/driver.h"
@@ -321,12 +320,4 @@ weft_status *weft_cuda_list(const char *library, weft_device_info *out, int most
   }
   weft_cuda_driver_close(&driver);
   return failed;
-}
-
-bool weft_cuda_runs(const weft_device_info *info, const char *architecture) {
-  int number = 0;
-  char suffix = 0;
-  if (sscanf(architecture, "sm_%d%c", &number, &suffix) < 1) return false;
-  int capability = info->major * 10 + info->minor;
-  return suffix == 'a' ? capability == number : capability >= number;
 }

@@ -115,13 +115,13 @@ static void test_a_target_is_chosen(void **state) {
   const char *target;
   assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
   if (strcmp(weft_machine_level(), "x86-64-v3") >= 0) {
-    assert_ok(weft_bundle_choose(&bundle, NULL, &target));
+    assert_ok(weft_bundle_choose(&bundle, NULL, NULL, &target));
     assert_string_equal(target, "x86-64-v3");
-    assert_ok(weft_bundle_choose(&bundle, "cpu:x86-64-v3", &target));
+    assert_ok(weft_bundle_choose(&bundle, "cpu:x86-64-v3", NULL, &target));
   }
-  assert_fails(weft_bundle_choose(&bundle, "cpu:x86-64-v2", &target), WEFT_BAD_INPUT, "no code for cpu:x86-64-v2; it has: x86-64-v3, sm_80");
+  assert_fails(weft_bundle_choose(&bundle, "cpu:x86-64-v2", NULL, &target), WEFT_BAD_INPUT, "no code for cpu:x86-64-v2; it has: x86-64-v3, sm_80");
   setenv("WEFT_TARGET", "cpu:x86-64-v2", 1);
-  assert_fails(weft_bundle_choose(&bundle, NULL, &target), WEFT_BAD_INPUT, "no code for cpu:x86-64-v2");
+  assert_fails(weft_bundle_choose(&bundle, NULL, NULL, &target), WEFT_BAD_INPUT, "no code for cpu:x86-64-v2");
   unsetenv("WEFT_TARGET");
   weft_bundle_close(&bundle);
   free(bytes.data);

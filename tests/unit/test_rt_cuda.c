@@ -234,7 +234,7 @@ static void test_no_driver_and_no_device(void **state) {
   assert_ok(weft_cuda_list(NULL, infos, 4, &count));
   assert_true(count == 2 && infos[1].major == 9 && infos[1].driver == 13000 && infos[1].memory == (size_t)1 << 30);
   assert_string_equal(infos[1].name, "Fake GPU 1");
-  assert_true(weft_cuda_runs(&infos[0], "sm_90a") && weft_cuda_runs(&infos[0], "sm_80") && !weft_cuda_runs(&infos[0], "sm_100a"));
+  assert_true(weft_device_runs(&infos[0], "sm_90a") && weft_device_runs(&infos[0], "sm_80") && !weft_device_runs(&infos[0], "sm_100a"));
 }
 
 static void test_ptx_that_does_not_load_brings_its_log(void **state) {

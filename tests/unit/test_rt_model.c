@@ -139,7 +139,7 @@ static void test_mistakes_are_statuses(void **state) {
   assert_null(model);
   weft_part ptx = {.kind = WEFT_PART_PTX, .target = "sm_80", .data = "x", .size = 1};
   assert_ok(write_parts(scratch_path(&s, "p.weft"), "sm_80", &ptx, 1));
-  assert_fails(weft_model_load(scratch_path(&s, "p.weft"), NULL, &model), WEFT_ENVIRONMENT, "no code that this machine|it has: sm_80");
+  assert_fails(weft_model_load(scratch_path(&s, "p.weft"), NULL, &model), WEFT_ENVIRONMENT, "no code that this machine|no CUDA driver|it has: sm_80");
   assert_ok(write_parts(scratch_path(&s, "n.weft"), "x86-64-v2", NULL, 0));
   assert_fails(weft_model_load(scratch_path(&s, "n.weft"), NULL, &model), WEFT_BAD_INPUT, "the program for x86-64-v2 has no machine code");
   weft_part bad = {.kind = WEFT_PART_OBJECT, .target = "x86-64-v2", .data = "\x7f""ELF and so on", .size = 14};
