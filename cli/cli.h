@@ -23,6 +23,7 @@ typedef struct cli {
   WF_VEC(const char *) targets;            // what --target lists, or its default: "native", "x86-64-v3", "sm_80", "sm_90a"
   const char *target;                      // the first of them: what a verb compiles for that makes one program (target.c)
   const char *device;                      // that runs it: "cpu", "cuda", "simt", "ref"; "auto": the bundle says
+  double start;                            // of the process, by the monotonic clock
   bool colour_out, colour_err, terminal;   // stdout and stderr are terminals and NO_COLOR is not set; stdout is a terminal
 } cli;
 

@@ -139,7 +139,7 @@ static int write_bundle(cli *c) {
   return cli_status(c, status);
 }
 
-int cli_compile(cli *c) {
+static int compile(cli *c) {
   if (cli_is_bundle(c->options.file)) {
     fprintf(stderr, "weft compile: %s is compiled already; compile the .net that it came from\n", c->options.file);
     return EXIT_USAGE;
@@ -152,4 +152,10 @@ int cli_compile(cli *c) {
   if (cli_is_bundle(c->options.output_file)) return write_bundle(c);
   fprintf(stderr, "weft compile: `%s`: a bundle's name ends in .weft; for another form add --emit STAGE\n", c->options.output_file);
   return EXIT_USAGE;
+}
+
+int cli_compile(cli *c) {
+  int code = compile(c);
+  cli_print_seconds(c, "total", cli_now() - c->start);
+  return code;
 }

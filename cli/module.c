@@ -8,8 +8,8 @@ double cli_now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-void cli_print_phase(const cli *c, const char *name, double start) {
-  if (c->options.time) fprintf(stderr, "%-14s %9.3f ms\n", name, (cli_now() - start) * 1e3);
+void cli_print_seconds(const cli *c, const char *name, double seconds) {
+  if (c->options.time) fprintf(stderr, "%-14s %9.3f ms\n", name, seconds * 1e3);
 }
 
 static bool is_ir_text(const char *path) {
@@ -26,9 +26,11 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
     wf_module *module = wf_parse_module(c->arena, c->diag, source);
     return module && wf_verify(module, c->diag) ? module : NULL;
   }
-  double start = cli_now();
   wf_compiled *compiled = wf_frontend_compile(c->arena, c->diag, source, &options);
-  cli_print_phase(c, "frontend", start);
+  if (compiled) {
+    cli_print_seconds(c, "parse", compiled->parse_seconds);
+    cli_print_seconds(c, "lower", compiled->lower_seconds);
+  }
   if (!compiled || c->diag->errors) return NULL;
   if (out_compiled) *out_compiled = compiled;
   return compiled->module;
@@ -36,7 +38,7 @@ wf_module *cli_load_module(cli *c, wf_compiled **out_compiled) {
 
 // ---- what is printed after each pass ------------------------------------------------------------------------------
 
-typedef struct watch { cli *c; const char *print_after; bool stats, time; } watch;
+typedef struct watch { cli *c; const char *print_after; bool stats; } watch;
 
 static int64_t symbol_as_one(void *context, const wf_atom *atom) {
   (void)context;
@@ -60,7 +62,7 @@ static void print_stats(const char *pass, wf_module *module) {
 
 static void after_pass(void *context, const char *pass, wf_module *module, double seconds) {
   watch *w = context;
-  if (w->time) fprintf(stderr, "%-14s %9.3f ms\n", pass, seconds * 1e3);
+  cli_print_seconds(w->c, pass, seconds);
   if (w->stats) print_stats(pass, module);
   if (!w->print_after || (strcmp(w->print_after, "all") && strcmp(w->print_after, pass))) return;
   wf_text text;
@@ -98,9 +100,12 @@ bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *s
     }
     passes = prefix;
   }
-  watch w = {.c = c, .print_after = c->options.print_after, .stats = c->options.stats, .time = c->options.time};
-  wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = true};
-  return wf_pipeline_run(module, passes, &hooks);
+  watch w = {.c = c, .print_after = c->options.print_after, .stats = c->options.stats};
+  double verify_seconds = 0;
+  wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = true, .verify_seconds = &verify_seconds};
+  bool good = wf_pipeline_run(module, passes, &hooks);
+  cli_print_seconds(c, "verify", verify_seconds);
+  return good;
 }
 
 int cli_unknown_pass(const char *verb, const char *name) {

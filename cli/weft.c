@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "cli/module.h"
 #include "cli/target.h"
 
 typedef struct verb_row { const char *name; bool file; int (*run)(cli *c); } verb_row;
@@ -47,7 +48,7 @@ static int unknown_verb(const char *word) {
 
 static int run_verb(const verb_row *verb, int argc, char **argv) {
   wf_arena *arena = wf_arena_create();
-  cli c = {.arena = arena, .diag = wf_diag_create(arena)};
+  cli c = {.arena = arena, .diag = wf_diag_create(arena), .start = cli_now()};
   weft_command terminal = {0};
   weft_command_look(&terminal);
   c.terminal = terminal.terminal;

@@ -128,7 +128,7 @@ static bool compile_unique(wf_builder *b, const wf_build_options *options, const
   const wf_atom *const *symbols = b->symbols.list.items;
   int symbol_count = b->symbols.list.count;
   bool good = options->form == WF_CODE_OBJECT
-                  ? wf_compile_program(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, options->threads, out_object)
+                  ? wf_compile_program(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, options->threads, options->times, out_object)
                   : wf_compile_kernels(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, options->form, out_object);
   if (!good) return false;
   for (int i = 0, at = 0; i < b->kernels.count; i++)

@@ -9,6 +9,7 @@ typedef struct wf_build_options {
   const wf_target *target;      // NULL: no code is made; the plans are complete, entries are named
   int threads;                  // that compile, 0: one a CPU
   const char *metadata;         // becomes program->metadata, may be NULL
+  wf_compile_times *times;      // of an object; may be NULL
   wf_code_form form;            // of the code that comes out: an object (0; for a GPU PTX), assembly, LLVM text
 } wf_build_options;
 

@@ -1,6 +1,7 @@
 // The road from kernels to bytes. The pipeline is short because the emitter already made vectors and unrolled loops.
 #include "codegen/compile.h"
 #include <llvm-c/Analysis.h>
+#include <time.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include "codegen/compile_internal.h"
@@ -56,6 +57,19 @@ static bool write_machine_code(wf_arena *arena, wf_diag *diag, LLVMModuleRef uni
   return true;
 }
 
+static double cpu_seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+// Seconds since *at, which moves on.
+static double lap(double *at) {
+  double now = cpu_seconds(), before = *at;
+  *at = now;
+  return now - before;
+}
+
 static bool verify_unit(wf_diag *diag, LLVMModuleRef unit) {
   char *message = NULL;
   bool bad = LLVMVerifyModule(unit, LLVMReturnStatusAction, &message);
@@ -66,6 +80,7 @@ static bool verify_unit(wf_diag *diag, LLVMModuleRef unit) {
 
 bool wf_unit_emit(wf_unit *unit, const wf_target *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
                   int symbol_count) {
+  double at = cpu_seconds();
   unit->context = LLVMContextCreate();
   unit->module = LLVMModuleCreateWithNameInContext("weft", unit->context);
   LLVMSetTarget(unit->module, target->triple);
@@ -79,24 +94,31 @@ bool wf_unit_emit(wf_unit *unit, const wf_target *target, wf_compile_kernel *ker
     kernels[i].tasks = emitted.tasks;
     kernels[i].scratch_bytes = emitted.scratch_bytes;
   }
+  unit->times.emit += lap(&at);
   return true;
 }
 
 bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target *target, wf_code_form form, wf_code *out) {
   int errors = diag->errors;
+  double at = cpu_seconds();
   LLVMContextSetDiagnosticHandler(unit->context, keep_message, diag);
   if (!verify_unit(diag, unit->module)) return false;
+  unit->times.verify += lap(&at);
   if (form == WF_CODE_LLVM_RAW) return write_text(arena, unit->module, out);
   if (!run_passes(diag, unit->module, target)) return false;
+  unit->times.passes += lap(&at);
   if (form == WF_CODE_LLVM) return write_text(arena, unit->module, out);
   LLVMCodeGenFileType type = target->gpu || form == WF_CODE_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
-  return write_machine_code(arena, diag, unit->module, target, type, out) && diag->errors == errors;
+  bool good = write_machine_code(arena, diag, unit->module, target, type, out) && diag->errors == errors;
+  unit->times.machine += lap(&at);
+  return good;
 }
 
 void wf_unit_destroy(wf_unit *unit) {
   if (unit->module) LLVMDisposeModule(unit->module);
   if (unit->context) LLVMContextDispose(unit->context);
-  *unit = (wf_unit){0};
+  unit->module = NULL;
+  unit->context = NULL;
 }
 
 bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,

@@ -4,7 +4,7 @@
 #include <llvm-c/Core.h>
 #include "codegen/compile.h"
 
-typedef struct wf_unit { LLVMContextRef context; LLVMModuleRef module; } wf_unit;
+typedef struct wf_unit { LLVMContextRef context; LLVMModuleRef module; wf_compile_times times; } wf_unit;
 bool wf_unit_emit(wf_unit *unit, const wf_target *target, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols,
                   int symbol_count);
 bool wf_unit_finish(wf_unit *unit, wf_arena *arena, wf_diag *diag, const wf_target *target, wf_code_form form, wf_code *out);

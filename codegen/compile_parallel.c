@@ -2,6 +2,7 @@
 // workers, and then this thread too, run passes and back end on those that are ready. Which kernels share a module depends on their
 // order alone, so the bytes do not depend on the number of threads.
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 #include "codegen/compile_internal.h"
 #include "runtime/load_object.h"
@@ -58,6 +59,12 @@ static void *work(void *context) {
   return NULL;
 }
 
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 static int thread_count(int wanted, int jobs) {
   long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   int count = wanted > 0 ? wanted : cpus > 0 ? (int)cpus : 1;
@@ -99,7 +106,14 @@ static void join_ptx(wf_arena *arena, const pool *p, wf_code *out) {
   wf_text_deinit(&text);
 }
 
-static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
+static void add_times(wf_compile_times *to, const wf_compile_times *from) {
+  to->emit += from->emit;
+  to->verify += from->verify;
+  to->passes += from->passes;
+  to->machine += from->machine;
+}
+
+static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_compile_times *times, wf_code *out) {
   bool good = true;
   for (int i = 0; i < p->count; i++) {
     const job *j = &p->jobs[i];
@@ -109,6 +123,7 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
   if (good && p->target->gpu) join_ptx(arena, p, out);
   else if (good) join_objects(arena, p, out);
   for (int i = 0; i < p->count; i++) {
+    if (times) add_times(times, &p->jobs[i].unit.times);
     wf_unit_destroy(&p->jobs[i].unit);
     if (p->jobs[i].arena) wf_arena_destroy(p->jobs[i].arena);
   }
@@ -116,9 +131,10 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_code *out) {
 }
 
 bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
-                        const wf_atom *const *symbols, int symbol_count, int threads, wf_code *out) {
+                        const wf_atom *const *symbols, int symbol_count, int threads, wf_compile_times *times, wf_code *out) {
   pool p = {.target = target, .count = (count + KERNELS_A_UNIT - 1) / KERNELS_A_UNIT};
   pthread_t workers[MAX_THREADS];
+  double start = now();
   int started = 0, wanted = thread_count(threads, p.count);
   *out = (wf_code){0};
   p.jobs = WF_NEW_ARRAY(arena, job, p.count);
@@ -131,5 +147,7 @@ bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target,
   for (int i = 0; i < started; i++) pthread_join(workers[i], NULL);
   pthread_cond_destroy(&p.changed);
   pthread_mutex_destroy(&p.lock);
-  return collect(arena, diag, &p, out) && emitted;
+  bool good = collect(arena, diag, &p, times, out) && emitted;
+  if (times) times->whole += now() - start;
+  return good;
 }

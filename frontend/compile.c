@@ -1,5 +1,6 @@
 // From a source to a module: the main net's inputs and compile-time arguments, the functions of a file without a train
 // block, and --set.
+#include <time.h>
 #include <stdlib.h>
 #include "frontend/lower_internal.h"
 
@@ -187,7 +188,14 @@ static void finish_fields(const wf_module *module, wf_train_spec *spec) {
   }
 }
 
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source *source, const wf_frontend_options *options) {
+  double start = now();
   wf_net_model *model = wf_model_load(arena, diag, source, options);
   if (!model || diag->errors) return NULL;
   if (!model->net) {
@@ -196,6 +204,7 @@ wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source
   }
   wf_compiled *compiled = WF_NEW(arena, wf_compiled);
   compiled->model = model;
+  compiled->parse_seconds = now() - start;
   compiled->module = wf_module_create(arena, diag);
   compiled->train = WF_NEW(arena, wf_train_spec);
   wf_lower *lower = wf_lower_create(model, compiled->module);
@@ -204,5 +213,6 @@ wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source
   bool good = trains ? lower_with_train(lower, compiled->train) : lower_without_train(lower, compiled->train);
   if (!good || diag->errors) return NULL;
   finish_fields(compiled->module, compiled->train);
+  compiled->lower_seconds = now() - start - compiled->parse_seconds;
   return compiled;
 }

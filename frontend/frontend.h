@@ -78,6 +78,7 @@ typedef struct wf_compiled {
   wf_module *module;            // with a train block: init, step, eval, infer; without: init, infer
   wf_train_spec *train;
   wf_net_model *model;
+  double parse_seconds, lower_seconds;   // that reading all files, and lowering, took
 } wf_compiled;
 // The one entry. Symbolic dims stay symbolic unless bound. NULL with errors in diag. Functions and their interfaces:
 //   init  (seed: SEED)                                          -> every parameter and state under its name

@@ -24,6 +24,7 @@ typedef struct wf_pipeline_hooks {   // all may be NULL
   void *context;
   void (*after)(void *context, const char *pass, wf_module *module, double seconds);   // dumps, timings, stats
   bool verify;                       // between passes
+  double *verify_seconds;            // grows by what that took
 } wf_pipeline_hooks;
 // "simplify,fuse{strategy=greedy,max-reads=8},tile". Unknown pass or option: an error with a suggestion, before any pass
 // runs. Stops at the first pass that fails, or that leaves a module which does not verify.

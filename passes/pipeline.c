@@ -166,7 +166,9 @@ static bool run_stage(wf_module *module, const stage *s, const wf_pipeline_hooks
   double start = now();
   if (!s->pass->run(module, &s->options)) return false;
   double seconds = now() - start;
-  if (hooks && hooks->verify && !wf_verify(module, module->diag)) {
+  bool verified = !hooks || !hooks->verify || wf_verify(module, module->diag);
+  if (hooks && hooks->verify_seconds) *hooks->verify_seconds += now() - start - seconds;
+  if (!verified) {
     wf_error(module->diag, WF_NOWHERE, "the pass '%s' left a module that does not verify: this is a bug of weft", s->pass->name);
     return false;
   }
