@@ -114,7 +114,7 @@ static int assemble(cli *c, const gpu_build *b, wf_code *out_cubin) {
   if (!ptxas) return no_assembler();
   double start = cli_now();
   if (!wf_ptxas_run(c->arena, c->diag, ptxas, c->target, &b->ptx, out_cubin, &report)) return cli_report(c), EXIT_OURS;
-  cli_print_phase(c, "ptxas", start);
+  cli_print_seconds(c, "ptxas", cli_now() - start);
   if (c->options.verbose) print_report(b, &report);
   return EXIT_DONE;
 }
