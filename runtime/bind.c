@@ -246,9 +246,12 @@ static weft_status *measure(const weft_session *session, const wf_plan *plan, co
   return NULL;
 }
 
-static weft_status *lay_out(const wf_plan *plan, const weft_plan_state *state, const size_t *bytes, weft_binding *binding) {
+static size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+static weft_status *lay_out(const weft_session *session, const wf_plan *plan, const weft_plan_state *state, const size_t *bytes, weft_binding *binding) {
   weft_lifetime *items = NULL;
   int *owners = NULL, count = 0;
+  size_t unit = session->device->on_host ? WEFT_ALIGNMENT : WEFT_DEVICE_ALIGNMENT;   // offsets are sums of sizes
   TRY(weft_allocate((size_t)plan->buffer_count, sizeof *items, &items));
   weft_status *failed = weft_allocate((size_t)plan->buffer_count, sizeof *owners, &owners);
   for (int i = 0; i < plan->buffer_count && !failed; i++) {
@@ -256,11 +259,11 @@ static weft_status *lay_out(const wf_plan *plan, const weft_plan_state *state, c
     if (state->roots[i] != i) continue;
     if (group->home == WEFT_HOME_ARENA) {
       owners[count] = i;
-      items[count++] = (weft_lifetime){bytes[i], group->first, group->last, 0};
+      items[count++] = (weft_lifetime){round_up(bytes[i], unit), group->first, group->last, 0};
     } else if (group->home == WEFT_HOME_OWNED || group->home == WEFT_HOME_CALLER) {
       // A caller's input keeps room too, for data that is not aligned.
       binding->offsets[i] = binding->owned_bytes;
-      binding->owned_bytes += (bytes[i] + WEFT_ALIGNMENT - 1) / WEFT_ALIGNMENT * WEFT_ALIGNMENT;
+      binding->owned_bytes += round_up(bytes[i], unit);
     }
   }
   if (!failed) failed = weft_arena_lay_out(items, count, &binding->arena_bytes);
@@ -294,7 +297,7 @@ static weft_status *make_binding(weft_session *session, int plan, const int64_t 
   TRY(weft_allocate(buffers, sizeof *bytes, &bytes));
   weft_status *failed = measure(session, p, state->roots, binding, bytes);
   if (!failed) failed = check_values(session, p, state, bytes);
-  if (!failed) failed = lay_out(p, state, bytes, binding);
+  if (!failed) failed = lay_out(session, p, state, bytes, binding);
   free(bytes);
   void *owned = NULL;
   if (!failed) failed = weft_check_memory(session, "the buffers of one run", binding->arena_bytes + binding->owned_bytes);
@@ -392,6 +395,7 @@ weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor 
   weft_plan_state *state = &session->plans[plan];
   TRY(grow_arena(session, state->bindings[0]->arena_bytes));
   TRY(set_addresses(session, &session->program->plans[plan], state, state->bindings[0], inputs, input_count));
+  TRY(weft_device_forget(session->device, session->arena, session->arena_bytes));
   TRY(move_scalars(session));
   *out = state->bindings[0];
   return NULL;

@@ -35,6 +35,10 @@ weft_status *weft_device_zero(weft_device *device, void *memory, size_t bytes) {
   return bytes ? device->ops->zero(device, memory, bytes) : NULL;
 }
 
+weft_status *weft_device_forget(weft_device *device, void *memory, size_t bytes) {
+  return bytes && device->ops->forget ? device->ops->forget(device, memory, bytes) : NULL;
+}
+
 weft_status *weft_device_load(weft_device *device, wf_program *program, weft_code_form form, const void *data, size_t size, weft_code **out) {
   *out = NULL;
   return device->ops->load(device, program, form, data, size, out);

@@ -47,6 +47,7 @@ typedef struct weft_device_ops {
   weft_status *(*launch)(weft_device *device, const weft_launch *launch);
   weft_status *(*synchronise)(weft_device *device);
   void (*destroy)(weft_device *device);
+  weft_status *(*forget)(weft_device *device, void *memory, size_t bytes);   // may be NULL
 } weft_device_ops;
 
 // The head of every device.
@@ -68,7 +69,9 @@ void weft_device_destroy(weft_device *device);   // also NULL
 
 // ---- memory -----------------------------------------------------------------------------------------------------------
 
-// At least 64-byte aligned, not zeroed. bytes may be 0.
+// Not zeroed. Aligned to WEFT_ALIGNMENT on the host, to WEFT_DEVICE_ALIGNMENT elsewhere: what kernels count on for each buffer.
+enum { WEFT_DEVICE_ALIGNMENT = 256 };   // bytes
+// bytes may be 0.
 weft_status *weft_device_allocate(weft_device *device, size_t bytes, void **out);
 void weft_device_release(weft_device *device, void *memory);   // also NULL; waits for work that may use it
 // `from` must stay as it is until the next download or synchronise.
@@ -78,6 +81,8 @@ weft_status *weft_device_download(weft_device *device, void *to, const void *fro
 // Within the device. The ranges may overlap.
 weft_status *weft_device_copy(weft_device *device, void *to, const void *from, size_t bytes);
 weft_status *weft_device_zero(weft_device *device, void *memory, size_t bytes);
+// Contents count as lost from here: devices that check reads of unwritten memory are told what a run may not rely on.
+weft_status *weft_device_forget(weft_device *device, void *memory, size_t bytes);
 
 // ---- code and launches --------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ struct weft_session {
   weft_plan_state *plans;
   weft_value *values;
   int value_count;
-  int64_t *scalars;      // step, seed, total: 64 bytes apart, on the host
+  int64_t *scalars;      // step, seed, total: 256 bytes apart, on the host
   void *scalar_memory;   // the same where kernels find them
   bool scalars_moved;    // both hold the same
   char *arena;
@@ -61,7 +61,7 @@ struct weft_session {
   weft_kernel_profile *rows;   // by plan, then kernel
   weft_kernel_profile *report; // the rows that ran, for weft_session_profile
 };
-enum { WEFT_SCALAR_STEP = 0, WEFT_SCALAR_SEED = 8, WEFT_SCALAR_TOTAL = 16, WEFT_SCALARS = 24 };   // indices into scalars
+enum { WEFT_SCALAR_STEP = 0, WEFT_SCALAR_SEED = 32, WEFT_SCALAR_TOTAL = 64, WEFT_SCALARS = 65 };   // indices into scalars
 
 // session.c: a status where `bytes` is over the limit; what: "the parameters and states".
 weft_status *weft_check_memory(const weft_session *session, const char *what, size_t bytes);

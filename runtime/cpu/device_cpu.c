@@ -114,7 +114,7 @@ static void destroy(weft_device *device) {
   free(cpu);
 }
 
-static const weft_device_ops ops = {"cpu", allocate, release, move, move, move, zero, load, unload, launch, synchronise, destroy};
+static const weft_device_ops ops = {"cpu", allocate, release, move, move, move, zero, load, unload, launch, synchronise, destroy, NULL};
 
 weft_status *weft_cpu_create(int threads, weft_device **out) {
   cpu_device *cpu = NULL;

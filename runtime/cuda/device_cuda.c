@@ -267,7 +267,7 @@ static void destroy(weft_device *device) {
   free(gpu);
 }
 
-static const weft_device_ops ops = {"cuda", allocate, release, upload, download, copy, zero, load, unload, launch, synchronise, destroy};
+static const weft_device_ops ops = {"cuda", allocate, release, upload, download, copy, zero, load, unload, launch, synchronise, destroy, NULL};
 
 static weft_status *describe(const weft_cuda_driver *driver, int ordinal, cuda_device *out_device, weft_device_info *out) {
   *out = (weft_device_info){.driver = driver->version};
