@@ -54,7 +54,7 @@ static int make_target(making *m, const char *target) {
   if (!module) return cli_report(c);
   if (m->inference) keep_inference(c, module);
   wf_diag *all = c->diag;
-  int failed = cli_build(c, module, compiled, true, WF_CODE_OBJECT, &program, &code);
+  int failed = cli_build_program(c, module, compiled, true, WF_CODE_OBJECT, &program, &code);
   c->diag = all;
   if (failed) return failed;
   program->target = (char *)target;

@@ -71,7 +71,7 @@ static int build(cli *c, bool with_code, wf_code_form form, wf_program **out_pro
   wf_compiled *compiled = NULL;
   wf_module *module = cli_load_module(c, &compiled);
   if (!module) return cli_report(c);
-  return cli_build(c, module, compiled, with_code, form, out_program, out_code);
+  return cli_build_program(c, module, compiled, with_code, form, out_program, out_code);
 }
 
 static int emit_plan(cli *c) {

@@ -66,7 +66,7 @@ static void print_times(const cli *c, const wf_compile_times *times, double seco
   cli_print_seconds(c, "  machine code", times->machine);
 }
 
-int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
+int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
               wf_code *out_code) {
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
   if (!passes || !cli_run_passes(c, module, passes, NULL)) return cli_report(c);
@@ -90,7 +90,7 @@ static int compile(cli *c, const cli_cache *cache, cli_program *out) {
   wf_compiled *compiled = NULL;
   wf_module *module = cli_load_module(c, &compiled);
   if (!module) return cli_report(c);
-  int code = cli_build(c, module, compiled, !cli_on_ref(c), WF_CODE_OBJECT, &out->program, &out->code);
+  int code = cli_build_program(c, module, compiled, !cli_on_ref(c), WF_CODE_OBJECT, &out->program, &out->code);
   if (code == EXIT_DONE && out->code.bytes) cli_cache_store(c, cache, compiled, out->program, &out->code);
   return code;
 }

@@ -22,7 +22,7 @@ typedef struct cli_program {
 const char *cli_passes(cli *c, const char *precision);
 bool cli_is_bundle(const char *path);   // .weft
 // Net IR through the passes and into a program; with_code: in `form`, for the target of the command line. Else the exit code, with everything told.
-int cli_build(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
+int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
               wf_code *out_code);
 // Lets a session be made that keeps shapes and values but must never run.
 void cli_leave_unbound(wf_program *program);

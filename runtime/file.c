@@ -144,11 +144,15 @@ void weft_writer_close(weft_writer *writer) {
   *writer = (weft_writer){.descriptor = -1};
 }
 
-weft_status *weft_file_write(const char *path, const void *data, size_t size) {
+static weft_status *write_file(const char *path, const void *data, size_t size, bool executable) {
   weft_writer writer;
   TRY(weft_writer_open(path, &writer));
   weft_status *failed = weft_writer_add(&writer, data, size);
+  if (!failed && executable && fchmod(writer.descriptor, 0755) < 0) failed = weft_fail_errno(errno, "cannot make %s executable", path);
   if (!failed) failed = weft_writer_commit(&writer);
   weft_writer_close(&writer);
   return failed;
 }
+
+weft_status *weft_file_write(const char *path, const void *data, size_t size) { return write_file(path, data, size, false); }
+weft_status *weft_file_write_executable(const char *path, const void *data, size_t size) { return write_file(path, data, size, true); }

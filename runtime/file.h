@@ -29,5 +29,6 @@ weft_status *weft_writer_commit(weft_writer *writer);
 // Removes the temporary file if it was not committed, and releases the writer. Call always.
 void weft_writer_close(weft_writer *writer);
 weft_status *weft_file_write(const char *path, const void *data, size_t size);
+weft_status *weft_file_write_executable(const char *path, const void *data, size_t size);   // mode 0755
 
 #endif

@@ -69,25 +69,25 @@ weft_status *weft_bundle_choose(const weft_bundle *bundle, const char *wanted, c
 
 // ---- opening ------------------------------------------------------------------------------------------------------------
 
-// A cubin runs on its own generation alone; PTX is compiled by the driver.
-static weft_status *find_code(const weft_bundle *bundle, const weft_device *device, const char *target, weft_code_form *form, const weft_part **out) {
-  *out = NULL;
-  *form = WEFT_CODE_HOST;
-  if (device->on_host) return weft_bundle_part(bundle, WEFT_PART_OBJECT, target, out);
-  *form = WEFT_CODE_CUBIN;
-  if (atoi(target + 3) / 10 == device->info.major && strcmp(device->ops->kind, "cuda") == 0) TRY(weft_bundle_part(bundle, WEFT_PART_CUBIN, target, out));
-  if (*out) return NULL;
-  *form = WEFT_CODE_PTX;
-  return weft_bundle_part(bundle, WEFT_PART_PTX, target, out);
-}
-
-static weft_status *load_target(weft_bundle *bundle, const char *target, weft_loaded *out) {
+static weft_status *load_part(weft_bundle *bundle, weft_part_kind kind, weft_code_form form, weft_loaded *out) {
   const weft_part *code;
-  weft_code_form form;
-  TRY(weft_bundle_select(bundle, target));
-  TRY(find_code(bundle, out->device, target, &form, &code));
+  const char *target = bundle->program.target;
+  TRY(weft_bundle_part(bundle, kind, target, &code));
   if (!code) return weft_fail(WEFT_BAD_INPUT, "%s: a damaged bundle: the program for %s has no machine code", bundle->name, target);
   return weft_context(weft_device_load(out->device, &bundle->program, form, code->data, code->size, &out->code), "%s: the machine code for %s", bundle->name, target);
+}
+
+// A cubin spares the driver the compiling, but runs on its own generation alone; where it is refused, PTX serves.
+static weft_status *load_target(weft_bundle *bundle, const char *target, weft_loaded *out) {
+  const weft_device *device = out->device;
+  TRY(weft_bundle_select(bundle, target));
+  if (device->on_host) return load_part(bundle, WEFT_PART_OBJECT, WEFT_CODE_HOST, out);
+  if (atoi(target + 3) / 10 == device->info.major && strcmp(device->ops->kind, "cuda") == 0) {
+    weft_status *refused = load_part(bundle, WEFT_PART_CUBIN, WEFT_CODE_CUBIN, out);
+    if (!refused) return NULL;
+    weft_status_free(refused);
+  }
+  return load_part(bundle, WEFT_PART_PTX, WEFT_CODE_PTX, out);
 }
 
 // The target to run on out->device, which is opened; a GPU that does not suit leaves out->device NULL.

@@ -109,7 +109,7 @@ typedef struct weft_model weft_model;
 typedef struct weft_model_options {
   int threads;            // 0: WEFT_THREADS, else the CPUs this process may use
   size_t memory_limit;    // bytes for parameters, and for one run's buffers; 0: the machine's memory
-  const char *target;     // of those in the bundle: "cpu", "cpu:x86-64-v3"; NULL: WEFT_TARGET, else the best for this machine
+  const char *target;     // of those in the bundle: "cpu", "cuda", "cpu:x86-64-v3"; NULL: WEFT_TARGET, else the best for this machine
 } weft_model_options;
 
 // options may be NULL. Picks the best of the bundle's targets that this machine runs. Weights in the bundle are loaded; without them, load some

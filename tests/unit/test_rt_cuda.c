@@ -6,6 +6,7 @@
 #include "rt_program.h"
 #include "runtime/checkpoint.h"
 #include "runtime/cuda/cuda.h"
+#include "runtime/program_load.h"
 #include "runtime/session.h"
 #include "tests/fake_cuda/fake_cuda.h"
 
@@ -312,13 +313,48 @@ static void test_every_call_may_fail(void **state) {
   assert_true(failures > 60);
 }
 
+// ---- bundles --------------------------------------------------------------------------------------------------------------
+
+// The target that a bundle is opened for; the code stands on the device.
+static const char *opened(weft_bytes bytes, const char *wanted, const char *kind) {
+  weft_bundle bundle;
+  weft_loaded loaded;
+  static char target[32];
+  assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
+  assert_ok(weft_program_open(&bundle, wanted, NULL, 1, &loaded));
+  assert_string_equal(loaded.device->ops->kind, kind);
+  snprintf(target, sizeof target, "%s", bundle.program.target);
+  weft_loaded_close(&loaded);
+  weft_bundle_close(&bundle);
+  return target;
+}
+
+// The best architecture that the GPU runs; by PTX where the cubin is refused.
+static void test_a_bundle_picks_its_gpu_code(void **state) {
+  gpu_program g;
+  make_program(&g);
+  wf_program first = g.program, second = g.program, apart = g.program;
+  first.target = "sm_60";
+  second.target = "sm_80";
+  apart.target = "sm_90a";
+  weft_part parts[] = {{.kind = WEFT_PART_PTX, .target = "sm_60", .data = &g.image, .size = sizeof g.image},
+                       {.kind = WEFT_PART_PTX, .target = "sm_80", .data = &g.image, .size = sizeof g.image},
+                       {.kind = WEFT_PART_CUBIN, .target = "sm_80", .data = "damaged", .size = 8}};
+  weft_bytes bytes;
+  assert_ok(weft_bundle_serialize((const wf_program *[]){&first, &second, &apart}, 3, parts, 3, &bytes));
+  assert_string_equal(opened(bytes, NULL, "cuda"), "sm_80");   // the fake is no 9.0
+  assert_string_equal(opened(bytes, "cuda", "cuda"), "sm_80");
+  assert_string_equal(opened(bytes, "cuda:sm_60", "cuda"), "sm_60");
+  free(bytes.data);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, quiet_environment)
   const struct CMUnitTest tests[] = {
       TEST(test_every_step_kind_gives_what_the_host_gives), TEST(test_checkpoints_move_between_devices),
       TEST(test_the_first_bad_value_is_found), TEST(test_a_profile_reads_events), TEST(test_calls_come_in_order),
       TEST(test_no_driver_and_no_device), TEST(test_ptx_that_does_not_load_brings_its_log), TEST(test_memory_that_runs_out),
-      TEST(test_a_fault_of_a_kernel_is_told), TEST(test_every_call_may_fail),
+      TEST(test_a_fault_of_a_kernel_is_told), TEST(test_every_call_may_fail), TEST(test_a_bundle_picks_its_gpu_code),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
