@@ -1,4 +1,5 @@
 #include "runtime/command/train.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,12 +69,42 @@ static weft_train_options train_options(weft_command *c, watcher *w) {
   };
 }
 
+// ---- --set ----------------------------------------------------------------------------------------------------------------
+
+static bool read_number(const char *text, int64_t *out) {
+  char *end;
+  errno = 0;
+  *out = strtoll(text, &end, 10);
+  return !errno && end > text && !*end && *out > 0;
+}
+
+// A compiled program still takes what the runtime reads: how long to train, on how much, from which seed.
+static int take_setting(const weft_command *c, const char *setting, weft_train_options *options) {
+  const struct { const char *key; int64_t *value; } known[] = {
+      {"batch", &options->batch}, {"epochs", &options->epochs}, {"steps", &options->steps}, {"seed", &options->seed}};
+  const char *equals = strchr(setting, '=');
+  size_t length = equals ? (size_t)(equals - setting) : 0;
+  for (int i = 0; i < 4; i++) {
+    if (strlen(known[i].key) != length || strncmp(setting, known[i].key, length)) continue;
+    if (read_number(equals + 1, known[i].value)) return EXIT_DONE;
+    fprintf(stderr, "%s: --set %s: `%s` is not a positive whole number\n", c->title, setting, equals + 1);
+    return EXIT_USAGE;
+  }
+  if (!equals) fprintf(stderr, "%s: --set %s: expected KEY=VALUE\n", c->title, setting);
+  else
+    fprintf(stderr, "%s: --set %s: `%.*s` is compiled in; here batch, epochs, steps and seed can be set\nbuild again with it: weft build FILE.net --train --set %s\n",
+            c->title, setting, (int)length, setting, setting);
+  return EXIT_USAGE;
+}
+
 int weft_command_train(weft_command *c, weft_session *session) {
   watcher w = {.c = c, .progress = {.terminal = c->terminal, .colour = c->colour_out}};
-  int code = weft_command_train_log_open(c, &w.log);
+  weft_train_options options = train_options(c, &w);
+  int code = EXIT_DONE;
+  for (int i = 0; i < c->sets.count && !code; i++) code = take_setting(c, c->sets.items[i], &options);
+  if (code == EXIT_DONE) code = weft_command_train_log_open(c, &w.log);
   if (code) return code;
   signal(SIGINT, on_interrupt);
-  weft_train_options options = train_options(c, &w);
   weft_train_result result = {0};
   weft_status *status = weft_train_program(session, &options, &result);
   if (!status) print_result(&w, &result);
