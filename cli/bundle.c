@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cli/module.h"
 #include "cli/target.h"
+#include "codegen/ptxas.h"
 #include "runtime/checkpoint.h"
 #include "runtime/memory.h"
 #include "runtime/safetensors.h"
@@ -36,9 +37,23 @@ static void keep_inference(cli *c, wf_module *module) {
   module->functions.count = kept;
 }
 
-static int no_gpu_code(const char *target) {
-  fprintf(stderr, "weft: this version puts no code for %s into bundles and programs; name cpu targets with --target\n", target);
-  return EXIT_USAGE;
+// PTX serves its architecture and later ones; beside it a cubin, where ptxas is at hand, saves the driver the compiling.
+static int add_gpu_code(making *m, const char *target, const wf_code *ptx) {
+  cli *c = m->c;
+  wf_code cubin;
+  wf_ptxas_report report;
+  const char *ptxas = wf_ptxas_find(c->arena);
+  wf_vec_push(c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_PTX, .target = target, .data = ptx->bytes, .size = ptx->size}));
+  if (!ptxas) return EXIT_DONE;
+  if (!wf_ptxas_run(c->arena, c->diag, ptxas, target, ptx, &cubin, &report)) return cli_report(c), EXIT_OURS;
+  wf_vec_push(c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_CUBIN, .target = target, .data = cubin.bytes, .size = cubin.size}));
+  return EXIT_DONE;
+}
+
+static int add_code(making *m, const char *target, const wf_code *code) {
+  if (cli_is_gpu_target(target)) return add_gpu_code(m, target, code);
+  wf_vec_push(m->c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_OBJECT, .target = target, .data = code->bytes, .size = code->size}));
+  return EXIT_DONE;
 }
 
 // Plans depend on the target, so each goes the whole road. What the front end warns of is told once, by the first.
@@ -47,21 +62,17 @@ static int make_target(making *m, const char *target) {
   wf_compiled *compiled = NULL;
   wf_program *program;
   wf_code code;
-  if (cli_is_gpu_target(target)) return no_gpu_code(target);
   if (m->programs.count) c->diag = wf_diag_create(c->arena);
   c->target = target;
   wf_module *module = cli_load_module(c, &compiled);
   if (!module) return cli_report(c);
   if (m->inference) keep_inference(c, module);
-  wf_diag *all = c->diag;
   int failed = cli_build_program(c, module, compiled, true, WF_CODE_OBJECT, &program, &code);
-  c->diag = all;
   if (failed) return failed;
   program->target = (char *)target;
   wf_vec_push(c->arena, &m->programs, (const wf_program *)program);
-  wf_vec_push(c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_OBJECT, .target = target, .data = code.bytes, .size = code.size}));
   if (c->options.verbose) fprintf(stderr, "%s: %d kernels, %zu bytes of code\n", target, program->kernel_count, code.size);
-  return EXIT_DONE;
+  return add_code(m, target, &code);
 }
 
 // ---- weights ------------------------------------------------------------------------------------------------------------

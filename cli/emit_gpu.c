@@ -128,7 +128,7 @@ static int build(cli *c, const char *stage, gpu_build *out) {
   wf_compiled *compiled = NULL;
   out->module = cli_load_module(c, &compiled);
   if (!out->module) return cli_report(c);
-  return cli_build(c, out->module, compiled, true, WF_CODE_OBJECT, &out->program, &out->ptx);
+  return cli_build_program(c, out->module, compiled, true, WF_CODE_OBJECT, &out->program, &out->ptx);
 }
 
 int cli_emit_ptx(cli *c) {
