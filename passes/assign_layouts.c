@@ -32,6 +32,15 @@ static void pin(assign *a, const wf_value *value) {
   if (value->id < a->limit) a->parent[value->id] = -1;
 }
 
+// Windows over a contraction are made from its tiles: what they read of it is no row, and free to lie as the tiles do.
+static bool has_windows(assign *a, const wf_op *group) {
+  wf_op **members = WF_NEW_ARRAY(a->module->arena, wf_op *, group->member_count);
+  wf_windows ignored;
+  int points;
+  memcpy(members, group->members, sizeof *members * (size_t)group->member_count);
+  return wf_part_windows(a->module, members, group->member_count, &points, &ignored);
+}
+
 // Only values that computes make and computes read may move.
 static void find_free(assign *a) {
   for (int i = 0; i < a->limit; i++) a->parent[i] = -1;
@@ -48,10 +57,11 @@ static void find_free(assign *a) {
   }
   for (int i = 0; i < a->function->ops.count; i++) {
     const wf_op *op = a->function->ops.items[i];
+    bool rows = op->kind == WF_O_GROUP && !has_windows(a, op);
     for (int m = 0; op->kind == WF_O_GROUP && m < op->member_count; m++) {
       if (op->members[m]->kind != WF_O_COMPUTE)
         for (int k = 0; k < op->members[m]->operand_count; k++) pin(a, op->members[m]->operands[k]);
-      if (op->members[m]->placement == WF_PLACE_AT && op->members[m]->placed_at < op->members[m]->axis_count)
+      if (rows && op->members[m]->placement == WF_PLACE_AT && op->members[m]->placed_at < op->members[m]->axis_count)
         pin(a, op->members[m]->results[0]);
     }
   }

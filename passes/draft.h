@@ -65,6 +65,10 @@ wf_access_step wf_access_step_of_value(wf_module *module, const wf_value *value,
 // Cost of one point of the body where `axis` runs over `lanes` lanes: operations, plus accesses by their step.
 double wf_access_cost(wf_module *module, const wf_expr *body, const wf_atom *axis, double lanes);
 
+bool wf_same_points(const wf_op *a, const wf_op *b);   // parallel axes agree by position
+// Does every read of `value` in the op have the op's own leading axes as its first `leading` indices?
+bool wf_reads_at(const wf_op *op, const wf_value *value, int leading);
+
 // ---- draft_nest.c ----
 // Computes that have the same parallel axes (by position, extents equal), made together point by point. Members read
 // one another only at the same point. `free` and later axes are looped over here; the axes before are bound already.

@@ -54,3 +54,28 @@ double wf_access_cost(wf_module *module, const wf_expr *body, const wf_atom *axi
   wf_expr_walk(body, add_cost, &query);
   return query.cost;
 }
+
+// ---- points ------------------------------------------------------------------------------------------------------
+
+bool wf_same_points(const wf_op *a, const wf_op *b) {
+  if (a->axis_count != b->axis_count) return false;
+  for (int i = 0; i < a->axis_count; i++)
+    if (a->axes[i]->extent != b->axes[i]->extent) return false;
+  return true;
+}
+
+typedef struct read_query { const wf_op *op; const wf_value *value; int leading; bool fine; } read_query;
+
+static void check_read(void *context, const wf_expr *node) {
+  read_query *query = context;
+  if (node->op != WF_S_READ || node->operand != query->value) return;
+  for (int i = 0; i < query->leading; i++)
+    if (i >= query->op->axis_count || node->args[i]->op != WF_S_INDEX || node->args[i]->dim != query->op->axes[i]->as_dim)
+      query->fine = false;
+}
+
+bool wf_reads_at(const wf_op *op, const wf_value *value, int leading) {
+  read_query query = {op, value, leading, leading <= value->rank};
+  wf_expr_walk(op->body, check_read, &query);
+  return query.fine;
+}

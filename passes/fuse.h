@@ -31,9 +31,6 @@ int wf_fusion_size(const wf_fusion *fusion, int cluster);
 void wf_fusion_finish(wf_fusion *fusion);
 
 // ---- fuse_rules.c ----
-bool wf_same_points(const wf_op *a, const wf_op *b);
-// Does every read of `value` in the op have the op's own leading axes as its first `leading` indices?
-bool wf_reads_at(const wf_op *op, const wf_value *value, int leading);
 bool wf_is_elementwise(const wf_op *op);
 bool wf_is_contraction(wf_fusion *fusion, wf_op *op);
 double wf_points(const wf_op *op, bool with_reduction);
@@ -42,6 +39,12 @@ bool wf_join_epilogue(wf_fusion *fusion, int op, bool need_root);
 bool wf_join_sibling(wf_fusion *fusion, int op);
 bool wf_join_row(wf_fusion *fusion, int op);
 void wf_join_updates(wf_fusion *fusion);
+
+// ---- fuse_windows.c ----
+// Reductions over windows of a contraction's points join it where its schedule takes them.
+bool wf_join_windows(wf_fusion *fusion, int op);
+// x[p] where argmax[window of p] is p   ==>   max[window of p]
+void wf_fusion_read_best(wf_fusion *fusion);
 
 // ---- fuse_peephole.c ----
 // Exact rewrites that let values stay small or on chip.

@@ -132,6 +132,17 @@ static int shared_axes(const wf_op *group) {
   return shared;
 }
 
+// The leading axes at which all members of the cluster read the value: fewer than all where windows of it are read.
+static int depth_of(const wf_fusion *fusion, int op, int cluster) {
+  const wf_value *value = fusion->ops[op]->results[0];
+  int depth = fusion->ops[op]->axis_count;
+  for (int u = 0; u < fusion->users[op].count; u++) {
+    int user = fusion->users[op].items[u];
+    while (fusion->cluster[user] == cluster && depth > 0 && !wf_reads_at(fusion->ops[user], value, depth)) depth--;
+  }
+  return depth;
+}
+
 static wf_op *make_group(wf_fusion *fusion, int cluster, int size) {
   wf_module *module = fusion->module;
   wf_op *group = wf_op_create(fusion->function, WF_O_GROUP, fusion->ops[cluster]->loc);
@@ -149,7 +160,7 @@ static wf_op *make_group(wf_fusion *fusion, int cluster, int size) {
       group->group_name = member->results[0]->name;
     } else {
       member->placement = WF_PLACE_AT;
-      member->placed_at = shared >= 0 ? shared : member->axis_count;
+      member->placed_at = shared >= 0 ? shared : depth_of(fusion, i, cluster);
     }
   }
   if (fusion->horizontal[cluster]) group->group_name = "update";

@@ -1,5 +1,5 @@
 // fuse: which operations share a launch. The strategy is one function over the graph of fuse.h; greedy joins in the
-// order of the program: epilogues first, then substitution, then what is made point by point, then rows, then updates.
+// order of the program: epilogues first, then substitution, then what is made point by point, then windows, rows and updates.
 #include "passes/clone_ops.h"
 #include "passes/fuse.h"
 
@@ -8,8 +8,11 @@ static void fuse_greedy(wf_fusion *fusion) {
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, true);
   wf_fusion_inline(fusion);
+  wf_fusion_read_best(fusion);
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, false);
+  for (int i = 0; i < fusion->op_count; i++)
+    if (fusion->ops[i]) wf_join_windows(fusion, i);
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i]) wf_join_row(fusion, i);
   wf_join_updates(fusion);

@@ -23,7 +23,7 @@ typedef struct wf_contraction {
 
 typedef struct wf_contraction_plan {
   int mr, nr;                    // register tile
-  int mc, nc, kc;                // block of one task (mc, nc multiples of mr, nr), block of k
+  int mc, nc, kc;                // block of one task (nc a multiple of nr; mc of mr, or of whole windows), block of k
   int m_inner;                   // so many last digits of m make a block of exactly mc; 0: blocks are cut from the flat m
   int k_inner;                   // so many last digits of k make a block of exactly kc; 0: blocks are cut from the flat k
   bool pack_ahead;               // B is packed by a launch of its own, else by each task
@@ -41,6 +41,8 @@ typedef struct wf_gpu_plan {
 // ---- schedule_classify.c ----
 // True where the op is a sum of a product of two sides and large enough to be worth the schedule; picks the sides.
 bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out);
+// The same where these axes of the op have to be axes of m.
+bool wf_classify_rows(wf_module *module, wf_op *op, wf_tile_target target, const wf_atom *const *rows, int row_count, wf_contraction *out);
 // What the op takes as a launch of its own, in units of one vector operation: a contraction or a loop nest.
 double wf_schedule_cost(wf_module *module, wf_op *op, wf_tile_target target);
 double wf_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
@@ -48,6 +50,8 @@ enum { WF_LONG_SUM = 1024 };     // a k from which on too few tasks are mended b
 // ---- schedule_plan.c ----
 // The target's policy: numbers only. May split a digit of k so that blocks line up with digits.
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);
+// The same with blocks of m that are multiples of window_rows; mc may then be no multiple of mr. 0: no such need.
+wf_contraction_plan wf_plan_windows(wf_module *module, wf_contraction *c, wf_tile_target target, int64_t window_rows);
 // Splits digit `at` (a constant extent that `inner` divides) in two, the second of extent `inner`.
 void wf_split_digit(wf_module *module, wf_composite *composite, int at, int64_t inner);
 // ---- gpu_contract_plan.c ----
@@ -63,6 +67,8 @@ typedef struct wf_contract {
   wf_draft *draft;
   const wf_contraction *c;
   wf_op *const *members; int member_count;   // members[0] is c->op, the others are stored with it
+  wf_value **blocks;             // by member, where not NULL: also stored to this local buffer, at [block_row, lane]
+  const wf_dim *block_row;
   wf_binding list[4 * WF_MAX_DIGITS]; int count;
 } wf_contract;
 // A loop, or nothing where the extent is 1: then *out_axis is 0. Vector and thread loops are always made.
@@ -88,9 +94,33 @@ void wf_contract_store(wf_contract *contract, wf_block *block, wf_value *const *
 void wf_contract_read(wf_contract *contract, const wf_expr *expr);
 void wf_contract_declare(wf_contract *contract, wf_value *const *results, int result_count);
 wf_op *wf_contract_finish(wf_contract *contract);   // the launch, unlinked
+// ---- schedule_window.c ----
+// Reductions over windows of C's points that tile C without overlap or rest (pooling), and what is made of them at their own
+// points: made from the block of C that a task has at hand.
+typedef struct wf_windows {
+  wf_op *const *members; int count;          // members[0] is a reduction
+  int64_t size[WF_MAX_RANK];                 // by axis of C: points of a window along it
+  int outer[WF_MAX_RANK], inner[WF_MAX_RANK];   // by axis of C: the members' parallel and reduction axis in its index, -1: none
+  int64_t rows;                              // so many consecutive rows of m hold whole windows
+} wf_windows;
+// points: computes over the same points, members: what may be such windows of them.
+bool wf_find_windows(wf_module *module, wf_op *const *points, int point_count, wf_op *const *members, int count, wf_windows *out);
+// Parts the members of a group into points (a contraction first) and windows of them. `members` is put in that order.
+bool wf_part_windows(wf_module *module, wf_op **members, int count, int *out_point_count, wf_windows *out);
+// Does the schedule of this target take them, and is that less work than a kernel of their own? kept: C is stored anyway;
+// laid_out: values have their layouts already.
+bool wf_fit_windows(wf_module *module, wf_op *op, wf_tile_target target, bool kept, bool laid_out, wf_windows *windows,
+                    wf_contraction *out_c, wf_contraction_plan *out_plan);
+// Local buffers for the members that windows read; out_blocks: by member.
+void wf_open_windows(wf_contract *contract, wf_block *block, const wf_windows *windows, const wf_contraction_plan *plan, wf_value **out_blocks);
+// The windows of one panel, once its rows stand in the buffers. column: of its first lane.
+void wf_build_windows(wf_contract *contract, wf_block *block, const wf_windows *windows, const wf_contraction_plan *plan,
+                      const wf_dim *m_block, const wf_dim *column);
 // ---- schedule_build.c ----
 // Launches of one contraction and of elementwise members over the same points, which are stored with its tiles.
 // epilogue[0] is c->op itself. results: what is read outside.
 void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const char *name,
                           wf_op *const *members, int member_count, wf_value *const *results, int result_count);
+void wf_build_windowed(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const wf_windows *windows, const char *name,
+                       wf_op *const *members, int member_count, wf_value *const *results, int result_count);
 #endif

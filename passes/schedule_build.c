@@ -6,6 +6,7 @@
 //       for panels of n: for tiles of m:
 //         registers += A[mr, k] * B[k, nr] for k of the block
 //         the last block of k: epilogue and store; else: back to C's local block
+//       the last block of k: windows over the panel's rows (pooling)
 //
 // The sum of one element runs over k in order within a block, and over the blocks in order: a fixed tree.
 #include "passes/schedule.h"
@@ -23,6 +24,7 @@ typedef struct build {
   wf_value *a, *b, *sums;        // buffers: A's block [mc, kc], B's panels [panel, k, nr], C's block [mc, nc] (NULL: one block of k)
   bool b_global;
   const wf_dim *batch_point[WF_MAX_DIGITS];   // digits of batch
+  const wf_windows *windows;     // NULL: none
   // the innermost copy
   const wf_dim *local;           // index of the copy's other side
 } build;
@@ -230,12 +232,18 @@ static void keep_tile(build *b, wf_block *block, wf_value *acc, const wf_dim *ti
   store(b, inner, b->sums, to, wf_expr_read_dims(b->tile->module, acc, from, NULL));
 }
 
+// Rows of the block's tiles: more than mc where windows ask for an mc that is no multiple of mr.
+static int64_t tile_rows(const build *b) { return (b->plan->mc + b->plan->mr - 1) / b->plan->mr * b->plan->mr; }
+
 static void finish_tile(build *b, wf_block *block, wf_value *acc, const wf_dim *tile_row, const wf_dim *tile_column) {
   const wf_dim *row, *lane;
   block = wf_contract_open(&b->contract, block, WF_BIND_UNROLL, "i", number(b, b->plan->mr), &row);
   const wf_dim *m = wf_dim_add(wf_dim_add(b->m_start, tile_row), row);
   wf_contract_bind_flat(&b->contract, &b->contract.c->m, m);
-  block = wf_contract_guard(&b->contract, block, m, b->contract.c->m.extent, b->plan->mr);
+  bool whole = b->plan->mc % b->plan->mr == 0;
+  b->contract.block_row = wf_dim_add(tile_row, row);
+  if (!whole) block = wf_contract_guard(&b->contract, block, b->contract.block_row, number(b, b->plan->mc), b->plan->mr);
+  block = wf_contract_guard(&b->contract, block, m, b->contract.c->m.extent, whole ? b->plan->mr : b->plan->mc);
   wf_value *kept[WF_MOST_MEMBERS];
   wf_contract_keep(&b->contract, block, b->plan->nr, kept);
   block = wf_contract_open(&b->contract, block, WF_BIND_VECTOR, "j", number(b, b->plan->nr), &lane);
@@ -260,7 +268,9 @@ static void emit_k_block(build *b, wf_block *block, const k_block *kb, bool last
   block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "p", number(b, plan->nc / plan->nr), &panel);
   const wf_dim *column = wf_dim_scale(panel, plan->nr);
   block = wf_contract_guard(&b->contract, block, wf_dim_add(b->n_start, column), b->contract.c->n.extent, plan->nc);
-  block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "t", number(b, plan->mc / plan->mr), &tile);
+  if (last && b->windows) wf_open_windows(&b->contract, block, b->windows, plan, b->contract.blocks);
+  wf_block *panel_block = block;
+  block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "t", number(b, tile_rows(b) / plan->mr), &tile);
   const wf_dim *row = wf_dim_scale(tile, plan->mr);
   block = wf_contract_guard(&b->contract, block, wf_dim_add(b->m_start, row), b->contract.c->m.extent, plan->mc);
   int64_t shape[] = {plan->mr, plan->nr};
@@ -269,6 +279,7 @@ static void emit_k_block(build *b, wf_block *block, const k_block *kb, bool last
   multiply(b, block, acc, row, panel, kb);
   if (last) finish_tile(b, block, acc, row, column);
   else keep_tile(b, block, acc, row, column);
+  if (last && b->windows) wf_build_windows(&b->contract, panel_block, b->windows, plan, b->m_block, wf_dim_add(b->n_start, column));
 }
 
 static wf_value *alloc_block(build *b, wf_block *block, const char *name, int rank, const int64_t *shape, const int *order) {
@@ -281,7 +292,7 @@ static wf_value *alloc_block(build *b, wf_block *block, const char *name, int ra
 
 static void clear_sums(build *b, wf_block *block) {
   const wf_dim *row, *panel, *lane;
-  block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "m", number(b, b->plan->mc), &row);
+  block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "m", number(b, tile_rows(b)), &row);
   block = wf_contract_open(&b->contract, block, WF_BIND_SERIAL, "p", number(b, b->plan->nc / b->plan->nr), &panel);
   block = wf_contract_open(&b->contract, block, WF_BIND_VECTOR, "j", number(b, b->plan->nr), &lane);
   const wf_dim *at[] = {row, wf_dim_add(wf_dim_scale(panel, b->plan->nr), lane)};
@@ -291,7 +302,7 @@ static void clear_sums(build *b, wf_block *block) {
 static void emit_task(build *b, wf_block *block) {
   const wf_contraction_plan *plan = b->plan;
   const wf_composite *k = &b->contract.c->k;
-  int64_t a_shape[] = {plan->mc, plan->kc}, b_shape[] = {plan->nc / plan->nr, plan->kc, plan->nr}, sums_shape[] = {plan->mc, plan->nc};
+  int64_t a_shape[] = {tile_rows(b), plan->kc}, b_shape[] = {plan->nc / plan->nr, plan->kc, plan->nr}, sums_shape[] = {tile_rows(b), plan->nc};
   const int turned[] = {1, 0};
   const wf_dim *zero = number(b, 0), *kc = number(b, plan->kc);
   const wf_dim *full;            // blocks before the last
@@ -354,12 +365,33 @@ static wf_value *build_pack(wf_tile *tile, const wf_contraction *c, const wf_con
 
 void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const char *name,
                           wf_op *const *members, int member_count, wf_value *const *results, int result_count) {
+  wf_build_windowed(tile, c, plan, NULL, name, members, member_count, results, result_count);
+}
+
+// Operands of the windows' members that no member makes.
+static void read_operands_of_windows(build *b) {
+  const wf_windows *w = b->windows;
+  for (int i = 0; i < w->count; i++)
+    for (int k = 0; k < w->members[i]->operand_count; k++) {
+      wf_value *operand = w->members[i]->operands[k];
+      bool made = false;
+      for (int j = 0; j < w->count; j++) made |= w->members[j]->results[0] == operand;
+      for (int j = 0; j < b->contract.member_count; j++) made |= b->contract.members[j]->results[0] == operand;
+      if (!made) wf_draft_read(b->contract.draft, operand);
+    }
+}
+
+void wf_build_windowed(wf_tile *tile, const wf_contraction *c, const wf_contraction_plan *plan, const wf_windows *windows, const char *name,
+                       wf_op *const *members, int member_count, wf_value *const *results, int result_count) {
+  wf_value *blocks[WF_MOST_MEMBERS] = {0};
   wf_value *packed = plan->pack_ahead ? build_pack(tile, c, plan, name) : NULL;
-  build b = {.tile = tile, .plan = plan, .b_global = packed != NULL, .contract = {.c = c, .members = members, .member_count = member_count}};
+  build b = {.tile = tile, .plan = plan, .b_global = packed != NULL, .windows = windows,
+             .contract = {.c = c, .members = members, .member_count = member_count, .blocks = windows ? blocks : NULL}};
   b.contract.draft = wf_draft_begin(tile->function, name, c->op->loc, tile->target);
   wf_contract_read(&b.contract, c->a);
   if (packed) wf_draft_read(b.contract.draft, packed);
   else wf_contract_read(&b.contract, c->b);
+  if (windows) read_operands_of_windows(&b);
   wf_contract_declare(&b.contract, results, result_count);
   if (packed) b.b = wf_draft_buffer(b.contract.draft, packed);
   wf_block *block = open_batch(&b, wf_kernel_section(b.contract.draft->kernel));
@@ -369,5 +401,8 @@ void wf_build_contraction(wf_tile *tile, const wf_contraction *c, const wf_contr
   b.m_start = wf_dim_scale(b.m_block, plan->mc);
   b.n_start = wf_dim_scale(n_block, plan->nc);
   emit_task(&b, block);
-  wf_vec_push(tile->module->arena, &tile->out, wf_contract_finish(&b.contract));
+  wf_op *launch = wf_contract_finish(&b.contract);
+  for (int i = 0; windows && i < windows->count; i++)
+    launch->kernel->flops = wf_dim_add(launch->kernel->flops, wf_op_flops(tile->module, windows->members[i]));
+  wf_vec_push(tile->module->arena, &tile->out, launch);
 }

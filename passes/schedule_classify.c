@@ -15,6 +15,7 @@ typedef struct space {
   const wf_dim *index[WF_MAX_RANK];      // of the result, over outputs
   const wf_expr *body;
   wf_binding refine[2 * WF_MAX_RANK]; int refine_count;
+  uint64_t rows;                         // outputs that must be of m, as bits
 } space;
 
 typedef struct factor { const wf_expr *expr; uint64_t axes; } factor;   // axes: bit i for outputs[i], bit 32 + i for reductions[i]
@@ -239,6 +240,7 @@ static void try_order(const space *space, wf_tile_target target, const side *a, 
 
 static void try_sides(const space *space, wf_tile_target target, const side *a, const side *b, wf_contraction *best, double *best_cost) {
   uint64_t m_axes = a->axes & ~b->axes, n_axes = b->axes & ~a->axes;
+  if (space->rows & ~m_axes) return;
   // later axes first: between equals the order of storage stays
   for (int m = space->output_count - 1; m >= 0; m--) {
     if (!(m_axes >> m & 1)) continue;
@@ -316,6 +318,17 @@ static void start_space(space *space, wf_module *module, wf_op *op, bool refine)
   for (int i = 0; i < op->axis_count; i++) space->index[i] = wf_dim_substitute(space->index[i], space->refine, space->refine_count);
 }
 
+// False where one of the axes has been taken apart.
+static bool keep_rows(space *space, const wf_atom *const *rows, int count) {
+  for (int r = 0; r < count; r++) {
+    uint64_t before = space->rows;
+    for (int i = 0; i < space->output_count; i++)
+      if (space->outputs[i] == rows[r]) space->rows |= 1ull << i;
+    if (space->rows == before) return false;
+  }
+  return true;
+}
+
 static bool classify(const space *space, wf_tile_target target, wf_contraction *out, double *best_cost) {
   side x = {0}, y = {0};
   if (!split_sides(space, &x, &y)) return false;
@@ -329,15 +342,20 @@ static bool classify(const space *space, wf_tile_target target, wf_contraction *
 }
 
 bool wf_classify_contraction(wf_module *module, wf_op *op, wf_tile_target target, wf_contraction *out) {
+  return wf_classify_rows(module, op, target, NULL, 0, out);
+}
+
+bool wf_classify_rows(wf_module *module, wf_op *op, wf_tile_target target, const wf_atom *const *rows, int row_count, wf_contraction *out) {
   if (op->kind != WF_O_COMPUTE || op->combiner != WF_R_SUM || op->reduction_count == 0) return false;
   if (op->accumulator != WF_F32 && op->accumulator != WF_F64) return false;
   if (op->body->dtype != op->accumulator || op->axis_count + op->reduction_count > 12) return false;
   double best_cost = 1e300;
   space space;
   start_space(&space, module, op, false);
-  classify(&space, target, out, &best_cost);
+  if (keep_rows(&space, rows, row_count)) classify(&space, target, out, &best_cost);
   start_space(&space, module, op, true);
-  if (space.refine_count && space.output_count + space.reduction_count <= 12) classify(&space, target, out, &best_cost);
+  if (space.refine_count && space.output_count + space.reduction_count <= 12 && keep_rows(&space, rows, row_count))
+    classify(&space, target, out, &best_cost);
   if (best_cost >= 1e300) return false;
   double work = extent_of(&out->m) * extent_of(&out->n) * extent_of(&out->k) * extent_of(&out->batch);
   return work >= WORTH_IT && extent_of(&out->n) >= target.vector_bytes / 4 && extent_of(&out->m) >= 2 && extent_of(&out->k) >= 8;

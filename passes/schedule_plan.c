@@ -54,6 +54,44 @@ static void choose_m(wf_module *module, wf_contraction *c, wf_contraction_plan *
   plan->m_inner = count - best_at;
 }
 
+// Rows of tiles beyond those of the block, as a share of it.
+static double waste_of(int64_t rows, int mr) { return (double)((rows + mr - 1) / mr * mr - rows) / (double)rows; }
+
+// Do the last digits of m make blocks of exactly `rows`? *out_at, *out_part: the first of them, and how much of it.
+static bool lines_up(const wf_contraction *c, int64_t rows, int *out_at, int64_t *out_part) {
+  int64_t product = 1;
+  for (int at = c->m.count - 1; at >= 0; at--) {
+    int64_t extent = known(c->m.digits[at].extent, -1);
+    if (rows % product || extent <= 0) return false;
+    *out_at = at;
+    *out_part = rows / product;
+    if (*out_part <= extent) return extent % *out_part == 0;
+    product *= extent;
+  }
+  return false;
+}
+
+// Blocks of m that hold whole windows (`unit` rows): little waste in the last tile, sizes near those of other blocks, and
+// where A is copied along m, such as line up with its digits.
+static void choose_window_rows(wf_module *module, wf_contraction *c, wf_contraction_plan *plan, int64_t unit, int64_t most) {
+  int64_t best = unit, part;
+  double least = 1e9;
+  int at;
+  for (int64_t rows = unit; rows <= most; rows += unit) {
+    double cost = waste_of(rows, plan->mr) + (rows < 96 ? 0.0005 * (double)(96 - rows) : rows > 120 ? 0.0002 * (double)(rows - 120) : 0);
+    if (c->a_along_m && !lines_up(c, rows, &at, &part)) cost += 0.05;
+    if (cost >= least) continue;
+    least = cost;
+    best = rows;
+  }
+  plan->mc = (int)best;
+  plan->m_inner = 0;
+  if (!c->a_along_m || !lines_up(c, best, &at, &part)) return;
+  int inner = c->m.count - at;
+  wf_split_digit(module, &c->m, at, part);
+  plan->m_inner = inner;
+}
+
 // Blocks of k that line up with its digits: the last digits, and a divisor of the digit before them.
 static void choose_k(wf_module *module, wf_contraction *c, wf_contraction_plan *plan) {
   int64_t total = known(c->k.extent, -1);
@@ -93,6 +131,10 @@ static int even_block(double extent, int tile, int block, int factor) {
 }
 
 wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf_tile_target target) {
+  return wf_plan_windows(module, c, target, 0);
+}
+
+wf_contraction_plan wf_plan_windows(wf_module *module, wf_contraction *c, wf_tile_target target, int64_t window_rows) {
   wf_contraction_plan plan = {0};
   int lanes = target.vector_bytes / wf_dtype_bytes(c->op->accumulator);
   double m = wf_draft_estimate(c->m.extent), n = wf_draft_estimate(c->n.extent);
@@ -106,8 +148,9 @@ wf_contraction_plan wf_plan_contraction(wf_module *module, wf_contraction *c, wf
   // copies along m are whole vectors in every block
   int unit = c->a_along_m && m >= 2 * rows && rows % (plan.mr * 8) == 0 ? plan.mr * 8 : plan.mr;
   plan.mc = m_known ? even_block(m, unit, rows, batch * tiles_of(n, BLOCK_COLUMNS) >= WANTED_TASKS ? 1 : 2) : rows;
-  choose_m(module, c, &plan, 2 * rows + 24);
-  if (!m_known && m < rows) plan.mc = tiles_of(m, plan.mr) * plan.mr;
+  if (window_rows) choose_window_rows(module, c, &plan, window_rows, 2 * rows + 24);
+  else choose_m(module, c, &plan, 2 * rows + 24);
+  if (!window_rows && !m_known && m < rows) plan.mc = tiles_of(m, plan.mr) * plan.mr;
   int m_blocks = tiles_of(m, plan.mc);
   plan.pack_ahead = m_blocks > 1;
   int columns = plan.pack_ahead ? BLOCK_COLUMNS : LOCAL_COLUMNS;

@@ -83,7 +83,7 @@ void wf_contract_keep(wf_contract *contract, wf_block *block, int64_t lanes, wf_
   for (int i = 0; i < contract->member_count; i++) {
     const wf_value *value = contract->members[i]->results[0];
     out_kept[i] = NULL;
-    if (i > 0 && wf_draft_buffer(contract->draft, value) && read_by_later(contract, i))
+    if (i > 0 && !(contract->blocks && contract->blocks[i]) && wf_draft_buffer(contract->draft, value) && read_by_later(contract, i))
       out_kept[i] = wf_draft_register(contract->draft, block, value->name, value->dtype, 1, &lanes);
   }
 }
@@ -113,9 +113,13 @@ void wf_contract_store(wf_contract *contract, wf_block *block, wf_value *const *
     wf_dtype compute = wf_dtype_compute(value->dtype);
     made = wf_draft_convert(draft, made, compute);
     if (value->dtype != compute) made = wf_expr_cast(module, compute, wf_expr_cast(module, value->dtype, made));
-    if (kept[i]) {
-      store(draft, block, kept[i], &lane, made);
-      made = wf_expr_read_dims(module, kept[i], &lane, NULL);
+    const wf_dim *block_at[] = {contract->block_row, lane};
+    wf_value *own_block = contract->blocks ? contract->blocks[i] : NULL;
+    wf_value *keeper = own_block ? own_block : kept[i];
+    if (keeper) {
+      const wf_dim *const *at = own_block ? block_at : &lane;
+      store(draft, block, keeper, at, made);
+      made = wf_expr_read_dims(module, keeper, at, NULL);
     }
     if (targets[i]) store(draft, block, targets[i], indices, made);
     wf_draft_replace(draft, value, made);

@@ -2,7 +2,7 @@
 // becomes sections of its own: a contraction with its epilogue, computes over the same points, or rows.
 #include "passes/gpu.h"
 #include "passes/inline_read.h"
-#include "passes/tile.h"
+#include "passes/schedule.h"
 
 enum { MAX_GROUP = 256 };
 
@@ -167,23 +167,16 @@ static void split_root(wf_tile *tile, wf_op **members, int count) {
   if (wf_split_reduction(tile->function, members[0], 0, &partial)) wf_tile_op(tile, partial);
 }
 
-void wf_tile_group(wf_tile *tile, wf_op *group) {
-  wf_op *members[MAX_GROUP];
-  int count = group->member_count, part_of[MAX_GROUP];
-  memcpy(members, group->members, sizeof *members * (size_t)count);
-  substitute_inline(tile->module, members, &count);
-  const char *name = group->group_name ? group->group_name : group->results[0]->name;
-  int parts = find_parts(members, count, part_of);
-  if (parts == 1 && is_contraction_shape(members, count) &&
-      wf_tile_contraction(tile, name, members, count, group->results, group->result_count))
-    return;
+static void tile_members(wf_tile *tile, const char *name, wf_loc loc, wf_op **members, int count, wf_value *const *results, int result_count) {
+  int part_of[MAX_GROUP], parts = find_parts(members, count, part_of);
+  if (parts == 1 && is_contraction_shape(members, count) && wf_tile_contraction(tile, name, members, count, results, result_count)) return;
   if (parts == 1) split_root(tile, members, count);
-  wf_draft *draft = wf_draft_begin(tile->function, name, group->loc, tile->target);
+  wf_draft *draft = wf_draft_begin(tile->function, name, loc, tile->target);
   draft->threads = wf_gpu_threads(members, count);
   for (int i = 0; i < count; i++)
     for (int j = 0; j < members[i]->operand_count; j++)
       if (!is_member(members, count, members[i]->operands[j])) wf_draft_read(draft, members[i]->operands[j]);
-  for (int i = 0; i < group->result_count; i++) wf_draft_write(draft, group->results[i]);
+  for (int i = 0; i < result_count; i++) wf_draft_write(draft, results[i]);
   for (int p = 0; p < parts; p++) {
     part part = {.count = 0};
     for (int i = 0; i < count; i++)
@@ -191,4 +184,46 @@ void wf_tile_group(wf_tile *tile, wf_op *group) {
     emit_part(draft, &part);
   }
   wf_vec_push(tile->module->arena, &tile->out, wf_draft_finish(draft, members, count));
+}
+
+static bool is_result(const wf_op *group, const wf_value *value) {
+  for (int i = 0; i < group->result_count; i++)
+    if (group->results[i] == value) return true;
+  return false;
+}
+
+// One launch for a contraction and windows over it; where the schedule does not take them, the windows follow in a launch of
+// their own, and what they read is stored.
+static void tile_windows(wf_tile *tile, const char *name, wf_op *group, wf_op **members, int count, int points, wf_windows *windows) {
+  wf_contraction c;
+  wf_contraction_plan plan;
+  wf_value *results[2][MAX_GROUP];
+  int result_count[2] = {0, 0};
+  bool kept = false;
+  for (int i = 0; i < points; i++) kept |= is_result(group, members[i]->results[0]);
+  if (tile->contract && wf_fit_windows(tile->module, members[0], tile->target, kept, true, windows, &c, &plan)) {
+    wf_build_windowed(tile, &c, &plan, windows, name, members, points, group->results, group->result_count);
+    return;
+  }
+  for (int i = 0; i < count; i++) {
+    wf_value *value = members[i]->results[0];
+    bool read = false;
+    for (int j = points; i < points && j < count; j++) read |= reads(members[j], value);
+    if (!read && !is_result(group, value)) continue;
+    members[i]->placement = WF_PLACE_OUT;
+    results[i >= points][result_count[i >= points]++] = value;
+  }
+  tile_members(tile, results[0][result_count[0] - 1]->name, group->loc, members, points, results[0], result_count[0]);
+  tile_members(tile, name, members[points]->loc, members + points, count - points, results[1], result_count[1]);
+}
+
+void wf_tile_group(wf_tile *tile, wf_op *group) {
+  wf_op *members[MAX_GROUP];
+  wf_windows windows;
+  int count = group->member_count, points;
+  memcpy(members, group->members, sizeof *members * (size_t)count);
+  substitute_inline(tile->module, members, &count);
+  const char *name = group->group_name ? group->group_name : group->results[0]->name;
+  if (wf_part_windows(tile->module, members, count, &points, &windows)) tile_windows(tile, name, group, members, count, points, &windows);
+  else tile_members(tile, name, group->loc, members, count, group->results, group->result_count);
 }
