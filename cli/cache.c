@@ -1,9 +1,10 @@
 #include "cli/cache.h"
-#include <llvm-c/Core.h>
+#include <llvm/Config/llvm-config.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "cli/target.h"
+#include "codegen/llvm/load_llvm.h"
 
 static void add_file(wf_cache_key *key, const wf_source *source) {
   wf_cache_key_add_text(key, source->path);   // kernels and messages name their places
@@ -17,16 +18,21 @@ static void add_library(wf_cache_key *key) {
   }
 }
 
-// This executable, by size and time, stands for the version of passes and code generator.
-static bool add_versions(wf_cache_key *key) {
-  struct stat self;
-  unsigned llvm[3];
-  if (stat("/proc/self/exe", &self) != 0) return false;
-  LLVMGetVersion(&llvm[0], &llvm[1], &llvm[2]);
-  int64_t build[] = {self.st_size, self.st_mtim.tv_sec, self.st_mtim.tv_nsec};
-  wf_cache_key_add_text(key, WEFT_VERSION);
+// A file, by size and time, stands for its contents.
+static bool add_build(wf_cache_key *key, const char *path) {
+  struct stat file;
+  if (stat(path, &file) != 0) return false;
+  int64_t build[] = {file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec};
   wf_cache_key_add(key, build, sizeof build);
-  wf_cache_key_add(key, llvm, sizeof llvm);
+  return true;
+}
+
+// This executable stands for the version of passes and code generator. LLVM is not asked for its own: a hit must not load it.
+static bool add_versions(wf_cache_key *key) {
+  if (!add_build(key, "/proc/self/exe")) return false;
+  add_build(key, wf_llvm_file());
+  wf_cache_key_add_text(key, WEFT_VERSION);
+  wf_cache_key_add_text(key, LLVM_VERSION_STRING);
   return true;
 }
 

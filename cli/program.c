@@ -3,6 +3,7 @@
 #include "cli/cache.h"
 #include "cli/module.h"
 #include "cli/target.h"
+#include "codegen/llvm/load_llvm.h"
 #include "runtime/cuda/cuda.h"
 
 weft_command cli_command(cli *c, const char *title) {
@@ -74,6 +75,11 @@ int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bo
   wf_build_options options = {.form = form, .times = &times, .threads = c->options.threads,
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
   double start = cli_now();
+  const char *missing;
+  if (with_code && !wf_llvm_load(&missing)) {
+    fprintf(stderr, "weft: %s\n", missing);
+    return EXIT_ENVIRONMENT;
+  }
   wf_target *target = with_code ? wf_target_create(c->arena, c->diag, c->target) : NULL;
   if (with_code && !target) return cli_report(c);
   options.target = target;

@@ -1,5 +1,6 @@
 // Targets of all kinds: LLVM's machines, their copies and their end.
 #include "codegen/target.h"
+#include "codegen/llvm/load_llvm.h"
 #include <string.h>
 #include <llvm-c/Core.h>
 #include "codegen/target_host.h"
@@ -23,6 +24,11 @@ bool wf_target_open(wf_target *target, wf_diag *diag) {
 }
 
 wf_target *wf_target_create(wf_arena *arena, wf_diag *diag, const char *level) {
+  const char *missing;
+  if (!wf_llvm_load(&missing)) {
+    wf_error(diag, WF_NOWHERE, "%s", missing);
+    return NULL;
+  }
   return strncmp(level, "sm_", 3) ? wf_target_host_create(arena, diag, level) : wf_target_nvptx_create(arena, diag, level);
 }
 

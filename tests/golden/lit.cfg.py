@@ -9,6 +9,8 @@ config.excludes = ["Inputs"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.environ["WEFT_TEST_OUTPUT"]
 config.environment["NO_COLOR"] = "1"
+if os.environ.get("WEFT_SHARED_LLVM") == "1":
+    config.available_features.add("shared-llvm")
 config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0")
 config.environment["WEFT_CACHE"] = os.path.join(config.test_exec_root, "cache")
 config.substitutions += [
