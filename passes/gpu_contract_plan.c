@@ -11,6 +11,7 @@ enum {
   STEP_CYCLES = 500,        // global memory, barrier: of a step that nothing else hides
   LAUNCH_CYCLES = 4000,     // of the second launch that adds parts up
   CACHE_BYTES = 16,         // a cycle, of the second-level cache for one multiprocessor
+  FEW_ROWS = 17, FEW_RESULTS = 8192,   // that a loop nest with a warp a result makes as well
   RESIDENT_THREADS = 1024   // on one multiprocessor, at about 64 registers or more a thread
 };
 
@@ -135,10 +136,28 @@ static double cycles(const block_shape *s, double m, double n, double k, double 
 
 typedef struct choice { const block_shape *shape; int parts; double cycles; } choice;
 
-static void try_shape(const wf_contraction *c, const block_shape *s, int processors, bool wide, choice *best) {
+// The reduction axis that is cut into parts: the longest, but not the one along which neighbouring threads copy.
+static const wf_atom *cut_axis(const wf_contraction *c) {
+  const wf_atom *longest = NULL;
+  int count = c->k.count > 1 ? c->k.count - 1 : c->k.count;
+  for (int i = 0; i < count; i++) {
+    const wf_atom *axis = c->k.digits[i].axis;
+    bool own = false;
+    for (int r = 0; r < c->op->reduction_count; r++) own |= c->op->reduction_axes[r] == axis;
+    if (own && (!longest || wf_draft_estimate(axis->extent) > wf_draft_estimate(longest->extent))) longest = axis;
+  }
+  return longest;
+}
+
+static bool can_cut(const wf_atom *axis, double k, int parts) {
+  return axis && k / parts >= LEAST_PART && known(axis->extent, parts) % parts == 0;
+}
+
+static void try_shape(const wf_contraction *c, const block_shape *s, const wf_atom *cut, int processors, bool wide, choice *best) {
   double m = estimate(&c->m), n = estimate(&c->n), k = estimate(&c->k), batch = estimate(&c->batch);
   if (wide && s->tm * s->tn > 16) return;   // f64: two registers an element
-  for (int parts = 1; parts <= MOST_PARTS && (parts == 1 || k / parts >= LEAST_PART); parts *= 2) {
+  for (int parts = 1; parts <= MOST_PARTS; parts *= 2) {
+    if (parts > 1 && !can_cut(cut, k, parts)) continue;
     double took = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), processors);
     if (parts > 1) took += LAUNCH_CYCLES + parts * m * n * batch * 8 / 2000;
     if (best->shape && took >= best->cycles) continue;
@@ -146,12 +165,25 @@ static void try_shape(const wf_contraction *c, const block_shape *s, int process
   }
 }
 
+// Results so few that blocks of C would be mostly empty, of operands that lie along k both.
+static bool few_results(const wf_contraction *c) {
+  double m = estimate(&c->m), n = estimate(&c->n);
+  return (m < FEW_ROWS || n < FEW_ROWS) && m * n <= FEW_RESULTS && !c->a_along_m && c->a_runs && c->b_along_k;
+}
+
+// Each result a sum of its own: both operands are read again for each, from the cache.
+static double results_cycles(const wf_contraction *c) {
+  return STEP_CYCLES * 6 + estimate(&c->m) * estimate(&c->n) * estimate(&c->k) * estimate(&c->batch) * 8 / 1500;
+}
+
 wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, wf_tile_target target) {
   bool wide = wf_dtype_bytes(c->op->accumulator) == 8;
   choice best = {0};
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], target.gpu >= 90 ? 132 : 108, wide, &best);
+  const wf_atom *cut = cut_axis(c);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], cut, target.gpu >= 90 ? 132 : 108, wide, &best);
   const block_shape *s = best.shape;
-  wf_gpu_plan plan = {.bm = s->bm, .bn = s->bn, .tm = s->tm, .tn = s->tn, .threads = threads_of(s), .parts = best.parts, .cost = best.cycles};
+  wf_gpu_plan plan = {.bm = s->bm, .bn = s->bn, .tm = s->tm, .tn = s->tn, .threads = threads_of(s), .parts = best.parts, .cut = cut};
+  plan.leave = few_results(c) && best.cycles > results_cycles(c);
   double each = (double)(s->bm + s->bn) / plan.threads;
   choose_step(module, c, &plan, each * 16 <= MOST_PREFETCHED && !wide ? 16 : 8);
   int most = target.vector_bytes / wf_dtype_bytes(c->op->accumulator);

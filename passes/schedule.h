@@ -34,8 +34,8 @@ typedef struct wf_gpu_plan {
   int bm, bn, bk, tm, tn, threads;
   int k_inner;                   // so many last digits of k make a step of exactly bk; 0: steps are cut from the flat k
   int a_vector, b_vector;        // elements that a thread copies at once, along the run of the operand
-  int parts;                     // of k, each a block's own sum; 1: not cut
-  double cost;                   // as wf_contraction_cost
+  int parts; const wf_atom *cut; // parts of k, each a sum of its own, along this reduction axis; 1: not cut
+  bool leave;                    // a loop nest does as well
 } wf_gpu_plan;
 
 // ---- schedule_classify.c ----

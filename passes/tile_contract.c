@@ -28,8 +28,20 @@ static bool cut(wf_tile *tile, const request *r, int parts) {
   return true;
 }
 
+// Sums are cut along their first axis.
+static void put_first(wf_tile *tile, wf_op *op, const wf_atom *axis) {
+  const wf_atom **axes = WF_NEW_ARRAY(tile->module->arena, const wf_atom *, op->reduction_count);
+  int count = 1;
+  axes[0] = axis;
+  for (int i = 0; i < op->reduction_count; i++)
+    if (op->reduction_axes[i] != axis) axes[count++] = op->reduction_axes[i];
+  op->reduction_axes = axes;
+}
+
 static bool tile_for_gpu(wf_tile *tile, wf_contraction *c, const request *r) {
   wf_gpu_plan plan = wf_plan_gpu_contraction(tile->module, c, tile->target);
+  if (plan.leave) return false;
+  if (plan.parts > 1) put_first(tile, r->members[0], plan.cut);
   if (plan.parts > 1 && cut(tile, r, plan.parts)) return false;
   wf_build_gpu_contraction(tile, c, &plan, r->name, r->members, r->member_count, r->results, r->result_count);
   return true;
