@@ -10,11 +10,34 @@
 #include "codegen/emit.h"
 
 enum { KERNEL_CONVENTION = 71, GLOBAL_SPACE = 1, SHARED_SPACE = 3, PARAM_ALIGNMENT = 256, SHARED_ALIGNMENT = 16, WARP = 32 };
+enum { SMALL_TILE = 16 };        // register elements of a thread
 
 // ---- the function -------------------------------------------------------------------------------------------------------
 static void add_attribute(wf_emit *e, unsigned index, const char *name, uint64_t value) {
   unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
   LLVMAddAttributeAtIndex(e->function, index, LLVMCreateEnumAttribute(e->context, kind, value));
+}
+
+static int64_t register_elements(const wf_block *block) {
+  int64_t all = 0;
+  for (int i = 0; i < block->list.count; i++) {
+    const wf_stmt *s = block->list.items[i];
+    int64_t count = 1, extent;
+    if (s->kind == WF_STMT_FOR || s->kind == WF_STMT_IF) all += register_elements(&s->body);
+    if (s->kind != WF_STMT_ALLOC || s->buffer->space != WF_SPACE_REGISTER) continue;
+    for (int k = 0; k < s->buffer->rank; k++)
+      if (wf_dim_is_const(s->buffer->shape[k], &extent)) count *= extent;
+    all += count;
+  }
+  return all;
+}
+
+// Threads that hold a tile in registers live on few blocks a multiprocessor. ptxas must be told (one will do): else it rounds their
+// registers down so that more blocks fit, and spills a few to get there.
+static bool holds_tile(const wf_kernel *kernel) {
+  for (int i = 0; i < kernel->sections.count; i++)
+    if (register_elements(kernel->sections.items[i]) > SMALL_TILE) return true;
+  return false;
 }
 
 static void declare(wf_emit *e, const char *entry, const bool *distinct) {
@@ -29,6 +52,7 @@ static void declare(wf_emit *e, const char *entry, const bool *distinct) {
   wf_set_function_attribute(e, "target-cpu", e->target->cpu);
   wf_set_function_attribute(e, "target-features", e->target->features);
   wf_set_function_attribute(e, "nvvm.reqntid", wf_arena_printf(e->arena, "%d", wf_kernel_threads(kernel)));
+  if (holds_tile(kernel)) wf_set_function_attribute(e, "nvvm.minctasm", "1");
   for (int i = 0; i < buffers; i++) {
     add_attribute(e, (unsigned)i + 1, "align", PARAM_ALIGNMENT);
     if (kernel->written.items[i]) continue;

@@ -12,6 +12,7 @@ enum {
   LAUNCH_CYCLES = 4000,     // of the second launch that adds parts up
   CACHE_BYTES = 16,         // a cycle, of the second-level cache for one multiprocessor
   FEW_ROWS = 17, FEW_RESULTS = 8192,   // that a loop nest with a warp a result makes as well
+  CHEAP_MEMBERS = 24,       // scalar operations stored with an element; more want registers beyond the 128 of two large blocks
   RESIDENT_THREADS = 1024   // on one multiprocessor, at about 64 registers or more a thread
 };
 
@@ -153,12 +154,14 @@ static bool can_cut(const wf_atom *axis, double k, int parts) {
   return axis && k / parts >= LEAST_PART && known(axis->extent, parts) % parts == 0;
 }
 
-static void try_shape(const wf_contraction *c, const block_shape *s, const wf_atom *cut, int processors, bool wide, choice *best) {
+typedef struct limits { int processors, most_points, most_threads; } limits;   // points: of C, of one thread
+
+static void try_shape(const wf_contraction *c, const block_shape *s, const wf_atom *cut, limits most, choice *best) {
   double m = estimate(&c->m), n = estimate(&c->n), k = estimate(&c->k), batch = estimate(&c->batch);
-  if (wide && s->tm * s->tn > 16) return;   // f64: two registers an element
+  if (s->tm * s->tn > most.most_points || threads_of(s) > most.most_threads) return;
   for (int parts = 1; parts <= MOST_PARTS; parts *= 2) {
     if (parts > 1 && !can_cut(cut, k, parts)) continue;
-    double took = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), processors);
+    double took = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), most.processors);
     if (parts > 1) took += LAUNCH_CYCLES + parts * m * n * batch * 8 / 2000;
     if (best->shape && took >= best->cycles) continue;
     *best = (choice){s, parts, took};
@@ -176,19 +179,20 @@ static double results_cycles(const wf_contraction *c) {
   return STEP_CYCLES * 6 + estimate(&c->m) * estimate(&c->n) * estimate(&c->k) * estimate(&c->batch) * 8 / 1500;
 }
 
-wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, wf_tile_target target) {
-  bool wide = wf_dtype_bytes(c->op->accumulator) == 8;
+wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, double member_cost, wf_tile_target target) {
+  bool wide = wf_dtype_bytes(c->op->accumulator) == 8;   // two registers an element
+  limits most = {target.gpu >= 90 ? 132 : 108, wide ? 16 : 64, member_cost > CHEAP_MEMBERS ? 128 : 256};
   choice best = {0};
   const wf_atom *cut = cut_axis(c);
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], cut, target.gpu >= 90 ? 132 : 108, wide, &best);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], cut, most, &best);
   const block_shape *s = best.shape;
   wf_gpu_plan plan = {.bm = s->bm, .bn = s->bn, .tm = s->tm, .tn = s->tn, .threads = threads_of(s), .parts = best.parts, .cut = cut};
   plan.leave = few_results(c) && best.cycles > results_cycles(c);
   double each = (double)(s->bm + s->bn) / plan.threads;
   choose_step(module, c, &plan, each * 16 <= MOST_PREFETCHED && !wide ? 16 : 8);
-  int most = target.vector_bytes / wf_dtype_bytes(c->op->accumulator);
-  plan.a_vector = vector_along(module, c->a, c->a_along_m ? &c->m : &c->k, most);
-  plan.b_vector = vector_along(module, c->b, c->b_along_k ? &c->k : &c->n, most);
+  int vector = target.vector_bytes / wf_dtype_bytes(c->op->accumulator);
+  plan.a_vector = vector_along(module, c->a, c->a_along_m ? &c->m : &c->k, vector);
+  plan.b_vector = vector_along(module, c->b, c->b_along_k ? &c->k : &c->n, vector);
   if (!c->a_along_m && plan.bk % plan.a_vector) plan.a_vector = 1;
   if (c->b_along_k && plan.bk % plan.b_vector) plan.b_vector = 1;
   return plan;

@@ -55,7 +55,8 @@ wf_contraction_plan wf_plan_windows(wf_module *module, wf_contraction *c, wf_til
 // Splits digit `at` (a constant extent that `inner` divides) in two, the second of extent `inner`.
 void wf_split_digit(wf_module *module, wf_composite *composite, int at, int64_t inner);
 // ---- gpu_contract_plan.c ----
-wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, wf_tile_target target);   // may split a digit of k
+// May split a digit of k. member_cost: scalar operations of what is stored with an element.
+wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, double member_cost, wf_tile_target target);
 double wf_gpu_contraction_cost(wf_module *module, const wf_contraction *c, wf_tile_target target);
 // ---- gpu_contract.c ----
 void wf_build_gpu_contraction(wf_tile *tile, const wf_contraction *c, const wf_gpu_plan *plan, const char *name,

@@ -39,7 +39,9 @@ static void put_first(wf_tile *tile, wf_op *op, const wf_atom *axis) {
 }
 
 static bool tile_for_gpu(wf_tile *tile, wf_contraction *c, const request *r) {
-  wf_gpu_plan plan = wf_plan_gpu_contraction(tile->module, c, tile->target);
+  double member_cost = 0;
+  for (int i = 1; i < r->member_count; i++) member_cost += wf_access_cost(tile->module, r->members[i]->body, NULL, 1);
+  wf_gpu_plan plan = wf_plan_gpu_contraction(tile->module, c, member_cost, tile->target);
   if (plan.leave) return false;
   if (plan.parts > 1) put_first(tile, r->members[0], plan.cut);
   if (plan.parts > 1 && cut(tile, r, plan.parts)) return false;
