@@ -186,7 +186,8 @@ static weft_status *choose_batch(training *t) {
   t->batch = fixed ? fixed : t->options->batch;
   if (t->batch < 1) return weft_fail(WEFT_BAD_INPUT, "the batch must have at least one sample");
   if (fixed && t->options->batch && t->options->batch != fixed)
-    return weft_fail(WEFT_BAD_INPUT, "a batch of %lld was asked for, but the program is compiled for %lld", (long long)t->options->batch, (long long)fixed);
+    return weft_fail(WEFT_BAD_INPUT, "a batch of %lld was asked for, but the program is compiled for %lld; build it again with --set batch=%lld",
+                     (long long)t->options->batch, (long long)fixed, (long long)t->options->batch);
   if (fixed > t->train->count)
     return weft_fail(WEFT_BAD_INPUT, "the data has %lld samples, fewer than one batch of %lld", (long long)t->train->count, (long long)fixed);
   if (t->batch > t->train->count) t->batch = t->train->count;

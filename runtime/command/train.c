@@ -78,7 +78,8 @@ static bool read_number(const char *text, int64_t *out) {
   return !errno && end > text && !*end && *out > 0;
 }
 
-// A compiled program still takes what the runtime reads: how long to train, on how much, from which seed.
+// A compiled program still takes what the runtime reads: how long to train, from which seed. The batch as well, where the
+// program leaves it open; the runtime tells where it does not.
 static int take_setting(const weft_command *c, const char *setting, weft_train_options *options) {
   const struct { const char *key; int64_t *value; } known[] = {
       {"batch", &options->batch}, {"epochs", &options->epochs}, {"steps", &options->steps}, {"seed", &options->seed}};
@@ -92,7 +93,7 @@ static int take_setting(const weft_command *c, const char *setting, weft_train_o
   }
   if (!equals) fprintf(stderr, "%s: --set %s: expected KEY=VALUE\n", c->title, setting);
   else
-    fprintf(stderr, "%s: --set %s: `%.*s` is compiled in; here batch, epochs, steps and seed can be set\nbuild again with it: weft build FILE.net --train --set %s\n",
+    fprintf(stderr, "%s: --set %s: `%.*s` is compiled in; here epochs, steps and seed can be set\nbuild again with it: weft build FILE.net --train --set %s\n",
             c->title, setting, (int)length, setting, setting);
   return EXIT_USAGE;
 }

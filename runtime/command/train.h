@@ -4,6 +4,6 @@
 #include "runtime/command/command.h"
 #include "runtime/session.h"
 
-// c->sets may name batch, epochs, steps and seed. An exit code. The first interrupt (SIGINT) ends training at the next step; what was to be saved is saved.
+// c->sets may name epochs, steps, seed and batch. An exit code. The first interrupt (SIGINT) ends training at the next step; what was to be saved is saved.
 int weft_command_train(weft_command *c, weft_session *session);
 #endif

@@ -14,7 +14,7 @@ static const weft_option_row rows[] = {
   ROW("--input", LIST, inputs, "run", "NAME=FILE", "an input: .npy, .npz:KEY, .png, .jpg, raw, text:WORDS; test:0-9 takes samples"),
   ROW("--output", LIST, outputs, "run", "NAME=FILE", "write a result as .npy"),
   ROW("--weights", TEXT, weights, "run", "FILE", "weights (.safetensors)"),
-  ROW("--set", LIST, sets, "train", "KEY=VALUE", "batch, epochs, steps or seed"),
+  ROW("--set", LIST, sets, "train", "KEY=VALUE", "epochs, steps or seed"),
   ROW("--save", TEXT, save, "train", "FILE", "write a checkpoint (.safetensors) after each epoch and at the end"),
   ROW("--save-every", NUMBER, save_every, "train", "N", "also save after each N steps"),
   ROW("--resume", TEXT, resume, "train", "FILE", "go on from a checkpoint"),
