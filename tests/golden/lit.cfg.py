@@ -18,5 +18,6 @@ config.substitutions += [
     ("%FileCheck", "FileCheck-22 --dump-input-context=4"),
     ("%not", "not-22"),
     ("%split-file", "split-file-22"),
+    ("%fakecuda", os.path.join(os.path.dirname(os.environ["WEFT_BINARY"]), "tests", "libfakecuda.so")),
     ("%root", os.path.dirname(os.path.dirname(config.test_source_root))),
 ]
