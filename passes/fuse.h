@@ -46,6 +46,10 @@ bool wf_join_windows(wf_fusion *fusion, int op);
 // x[p] where argmax[window of p] is p   ==>   max[window of p]
 void wf_fusion_read_best(wf_fusion *fusion);
 
+// ---- fuse_level.c ----
+// Small clusters that do not depend on each other share a launch.
+void wf_join_levels(wf_fusion *fusion);
+
 // ---- fuse_peephole.c ----
 // Exact rewrites that let values stay small or on chip.
 void wf_fusion_peephole(wf_fusion *fusion);

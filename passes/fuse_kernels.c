@@ -10,12 +10,14 @@ static void fuse_greedy(wf_fusion *fusion) {
   wf_fusion_inline(fusion);
   wf_fusion_read_best(fusion);
   for (int i = 0; i < fusion->op_count; i++)
-    if (fusion->ops[i] && !wf_join_sibling(fusion, i)) wf_join_epilogue(fusion, i, false);
+    if (fusion->ops[i] && !wf_join_sibling(fusion, i))
+      while (wf_join_epilogue(fusion, i, false)) continue;   // one producer after the other
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i]) wf_join_windows(fusion, i);
   for (int i = 0; i < fusion->op_count; i++)
     if (fusion->ops[i]) wf_join_row(fusion, i);
-  wf_join_updates(fusion);
+  if (fusion->target.gpu) wf_join_levels(fusion);
+  else wf_join_updates(fusion);
 }
 
 static void fuse_none(wf_fusion *fusion) {}
