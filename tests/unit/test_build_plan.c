@@ -1,10 +1,8 @@
-// Whole functions through the passes, the code generator and the runtime, against the reference evaluator: outputs, updates of
+// Whole functions through the passes, the code generator and the runtime, on the device under test, against the reference evaluator: outputs, updates of
 // parameters, loops, sorts, and kernels that share code.
 #include "kernel_support.h"
 #include <math.h>
-#include "codegen/build_plan.h"
-#include "passes/passes.h"
-#include "runtime/session.h"
+#include "device_support.h"
 
 enum { MAX_TENSORS = 16 };
 static uint64_t state;
@@ -14,15 +12,8 @@ typedef struct program {
   wf_arena *arena;
   wf_diag *diag;
   wf_module *module;            // as read, gradients expanded: what the reference evaluator runs
-  wf_target *target;
-  wf_program *program;
-  wf_object *object;
-  weft_session *session;
+  on_device on;
 } program;
-
-static void must(weft_status *status) {
-  if (status) fail_msg("%s", weft_status_message(status));
-}
 
 static wf_module *read_module(program *p, const char *text) {
   wf_module *module = wf_parse_module(p->arena, p->diag, wf_source_from_text(p->arena, "test.wir", text));
@@ -32,28 +23,17 @@ static wf_module *read_module(program *p, const char *text) {
 
 static program build_with(const char *text, const char *passes) {
   program p = {.arena = wf_arena_create()};
-  wf_code code;
-  char message[256];
   p.diag = wf_diag_create(p.arena);
   p.module = read_module(&p, text);
-  wf_module *lowered = read_module(&p, text);
-  p.target = wf_target_create(p.arena, p.diag, "native");
-  wf_build_options options = {.target = p.target};
   if (!wf_pipeline_run(p.module, "autodiff", NULL)) fail_with(p.diag, text);
-  if (!wf_pipeline_run(lowered, passes, &(wf_pipeline_hooks){.verify = true})) fail_with(p.diag, text);
-  if (!wf_build_program(p.arena, lowered, &options, &p.program, &code)) fail_with(p.diag, text);
-  p.object = wf_object_load(code.bytes, code.size, message, sizeof message);
-  if (!p.object || !wf_object_bind(p.object, p.program, message, sizeof message)) fail_msg("%s", message);
-  must(weft_session_create(p.program, &(weft_session_options){.threads = 2}, &p.session));
+  p.on = device_open(p.arena, read_module(&p, text), passes, text);
   return p;
 }
 
 static program build(const char *text) { return build_with(text, wf_default_passes); }
 
 static void end(program *p) {
-  weft_session_destroy(p->session);
-  wf_object_unload(p->object);
-  wf_target_destroy(p->target);
+  device_close(&p->on);
   wf_arena_destroy(p->arena);
 }
 
@@ -71,12 +51,6 @@ static void fill(wf_tensor *t) {
     else t->integers[i] = (int64_t)(uniform() * 4);
 }
 
-static void to_bytes(const wf_tensor *t, void *data) {
-  for (int64_t i = 0; i < t->count; i++)
-    if (t->floats) wf_store_element(t->dtype, data, i, t->floats[i]);
-    else wf_store_element_int(t->dtype, data, i, t->integers[i]);
-}
-
 static double tolerance(wf_dtype type) { return type == WF_F64 ? 1e-11 : type == WF_F32 ? 3e-5 : wf_dtype_is_float(type) ? 0.02 : 0; }
 
 static void compare(const char *what, const wf_tensor *wanted, const void *data) {
@@ -86,33 +60,20 @@ static void compare(const char *what, const wf_tensor *wanted, const void *data)
   }
 }
 
-// Gives an input of the function its tensor in the session; a data input becomes a named tensor.
-static void give(program *p, const wf_value *input, const wf_tensor *t, weft_named_tensor *data, int *data_count) {
-  if (input->role == WF_ROLE_STEP || input->role == WF_ROLE_SEED || input->role == WF_ROLE_TOTAL) return;
-  if (input->role == WF_ROLE_PARAM || input->role == WF_ROLE_STATE) {
-    to_bytes(t, weft_session_find_value(p->session, input->name)->tensor.data);
-    return;
-  }
-  weft_named_tensor *named = &data[(*data_count)++];
-  *named = (weft_named_tensor){input->name, {.dtype = (weft_dtype)t->dtype, .rank = t->rank}};
-  memcpy(named->tensor.extents, t->shape, sizeof(int64_t) * (size_t)t->rank);
-  named->tensor.data = wf_arena_alloc(p->arena, (size_t)t->count * 8);
-  to_bytes(t, named->tensor.data);
-}
-
 static void check_results(program *p, const wf_function *function, int plan, wf_tensor **results) {
   for (int i = 0; i < function->results.count; i++) {
     weft_tensor output;
-    must(weft_session_output(p->session, plan, function->results.items[i].name, &output));
+    must(weft_session_output(p->on.session, plan, function->results.items[i].name, &output));
     compare(function->results.items[i].name, results[i], output.data);
   }
 }
 
 static void check_updates(program *p, const wf_function *function, wf_tensor **updates) {
   int count = 0;
+  must(weft_session_fetch_values(p->on.session));
   for (int i = 0; i < function->ops.count; i++) {
     const wf_op *op = function->ops.items[i];
-    if (op->kind == WF_O_UPDATE) compare(op->operands[0]->name, updates[count++], weft_session_find_value(p->session, op->operands[0]->name)->tensor.data);
+    if (op->kind == WF_O_UPDATE) compare(op->operands[0]->name, updates[count++], weft_session_find_value(p->on.session, op->operands[0]->name)->tensor.data);
   }
 }
 
@@ -120,9 +81,9 @@ static void check_run(program *p, const char *name, named_extent *extents) {
   wf_function *function = wf_function_find(p->module, name);
   wf_tensor *inputs[MAX_TENSORS], *results[MAX_TENSORS], *updates[MAX_TENSORS];
   weft_named_tensor data[MAX_TENSORS];
-  int data_count = 0, plan = weft_session_plan(p->session, name);
+  int data_count = 0, plan = weft_session_plan(p->on.session, name);
   assert_true(plan >= 0);
-  weft_session_set_scalars(p->session, 5, 77, 100);
+  weft_session_set_scalars(p->on.session, 5, 77, 100);
   for (int i = 0; i < function->inputs.count; i++) {
     const wf_value *input = function->inputs.items[i];
     int64_t shape[WF_MAX_RANK];
@@ -132,10 +93,10 @@ static void check_run(program *p, const char *name, named_extent *extents) {
     if (input->role == WF_ROLE_STEP) inputs[i]->integers[0] = 5;
     if (input->role == WF_ROLE_SEED) inputs[i]->integers[0] = 77;
     if (input->role == WF_ROLE_TOTAL) inputs[i]->integers[0] = 100;
-    give(p, input, inputs[i], data, &data_count);
+    device_give(&p->on, p->arena, input, inputs[i], data, &data_count);
   }
   if (!wf_ref_run(p->arena, p->diag, function, &(wf_ref_options){0}, inputs, results, updates)) fail_with(p->diag, name);
-  must(weft_session_run(p->session, plan, data, data_count));
+  must(weft_session_run(p->on.session, plan, data, data_count));
   check_results(p, function, plan, results);
   check_updates(p, function, updates);
 }
@@ -266,9 +227,9 @@ static void test_shared_code(void **unused) {
       "  %y: f32[n, 16] = compute [i: n, o: 16] sum[c: 16] %x[i, c] * %a[o, c]\n"
       "  %z: f32[n, 16] = compute [i: n, o: 16] sum[c: 16] %y[i, c] * %b[o, c]\n}\n";
   program p = build(text);
-  assert_int_equal(p.program->kernel_count, 2);
-  assert_string_equal(p.program->kernels[0].entry, p.program->kernels[1].entry);
-  assert_string_not_equal(p.program->kernels[0].name, p.program->kernels[1].name);
+  assert_int_equal(p.on.program->kernel_count, 2);
+  assert_string_equal(p.on.program->kernels[0].entry, p.on.program->kernels[1].entry);
+  assert_string_not_equal(p.on.program->kernels[0].name, p.on.program->kernels[1].name);
   named_extent extents[] = {{"n", 5}, {NULL, 0}};
   check_run(&p, "infer", extents);
   end(&p);
@@ -292,7 +253,7 @@ static void test_facts(void **unused) {
   float x[128] = {0};
   for (int64_t n = 1; n <= 104; n++) {
     weft_named_tensor input = {"x", {.dtype = WEFT_F32, .rank = 1, .extents = {n}, .data = x}};
-    weft_status *status = weft_session_run(p.session, 0, &input, 1);
+    weft_status *status = weft_session_run(p.on.session, 0, &input, 1);
     assert_int_equal(weft_status_code(status), n % 4 == 0 && n <= 100 ? WEFT_OK : WEFT_BAD_INPUT);
     weft_status_free(status);
   }

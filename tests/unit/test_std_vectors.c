@@ -1,6 +1,8 @@
 // Every operation of the library against PyTorch's recorded values and gradients (scripts/record-vectors), in f64 through the
-// reference evaluator, and its gradients once more against central differences of its own values.
+// reference evaluator, and its gradients once more against central differences of its own values. Where WEFT_TEST_DEVICE names a
+// device, compiled code gives the same there.
 #include "formulas.h"
+#include "device_support.h"
 
 typedef struct subject {
   program p;
@@ -105,6 +107,46 @@ static void check_differences(subject *s, wf_tensor **results) {
   }
 }
 
+// ---- compiled ---------------------------------------------------------------------------------------------------------------
+
+static void compare_output(const subject *s, const char *name, const wf_tensor *wanted, const weft_tensor *got) {
+  double scale = 1e-3, tolerance = got->dtype == WEFT_F32 ? 1e-6 : 1e-9;
+  assert_int_equal(weft_tensor_elements(got), wanted->count);
+  for (int64_t i = 0; i < wanted->count; i++) scale = fmax(scale, fabs(wanted->floats ? wanted->floats[i] : (double)wanted->integers[i]));
+  for (int64_t i = 0; i < wanted->count; i++) {
+    double a = wf_load_element((wf_dtype)got->dtype, got->data, i), b = wanted->floats ? wanted->floats[i] : (double)wanted->integers[i];
+    if (!(fabs(a - b) <= tolerance * scale)) fail_msg("%s on %s: %s[%lld] is %.10g, ref has %.10g", current, test_device(), name, (long long)i, a, b);
+  }
+}
+
+// The case once more, lowered for the device, on the same inputs.
+static void check_device(const subject *s, wf_tensor **results) {
+  subject compiled = {.p = program_start(), .spec = s->spec};
+  weft_named_tensor data[32];
+  int count = 0;
+  build(&compiled);
+  on_device d = device_open(compiled.p.arena, compiled.p.module, wf_default_passes, current);
+  int plan = weft_session_plan(d.session, s->function->name);
+  assert_true(plan >= 0);
+  weft_session_set_scalars(d.session, 0, 1, 1);
+  for (int i = 0; i < s->function->inputs.count; i++) {
+    const wf_value *input = s->function->inputs.items[i];
+    wf_tensor *tensor = wf_map_get(&s->env.tensors, input->name);
+    bool wanted = input->role == WF_ROLE_PARAM || input->role == WF_ROLE_STATE;
+    for (int k = 0; k < weft_session_input_count(d.session, plan); k++) wanted = wanted || !strcmp(weft_session_input(d.session, plan, k)->name, input->name);
+    if (tensor && wanted) device_give(&d, compiled.p.arena, input, tensor, data, &count);
+  }
+  must(weft_context(weft_session_run(d.session, plan, data, count), "%s", current));
+  for (int i = 0; i < s->function->results.count; i++) {
+    weft_tensor output;
+    const char *name = s->function->results.items[i].name;
+    must(weft_session_output(d.session, plan, name, &output));
+    compare_output(s, name, results[i], &output);
+  }
+  device_close(&d);
+  program_end(&compiled.p);
+}
+
 static void run_case(const json_t *spec) {
   subject s = {.p = program_start(), .spec = spec};
   current = json_text(spec, "name");
@@ -117,7 +159,8 @@ static void run_case(const json_t *spec) {
   compare("y", result_named(&s, results, "y"), json_object_get(json_object_get(spec, "y"), "values"), tolerance);
   for (int i = 0; i < s.by.count; i++)
     compare(s.by.items[i]->name, result_named(&s, results, s.by.items[i]->name), json_object_get(json_object_get(spec, "grads"), s.by.items[i]->name), tolerance);
-  if (!strstr(current, "_far")) check_differences(&s, results);
+  if (getenv("WEFT_TEST_DEVICE")) check_device(&s, results);
+  else if (!strstr(current, "_far")) check_differences(&s, results);
   program_end(&s.p);
 }
 
