@@ -125,7 +125,9 @@ weft_status *weft_program_open(weft_bundle *bundle, const char *wanted, weft_dev
   wanted = wanted_or_environment(wanted);
   if (given) TRY(weft_bundle_choose(bundle, wanted, given->on_host ? NULL : &given->info, &target));
   else TRY(choose_device(bundle, wanted, threads, out, &target));
-  return load_target(bundle, target, out);
+  weft_status *failed = load_target(bundle, target, out);
+  bool host_serves = !given && !out->device->on_host && has_target(bundle, NULL, false);
+  return host_serves ? weft_context(failed, "the GPU does not take its code (WEFT_TARGET=cpu runs the network on the host)") : failed;
 }
 
 void weft_loaded_close(weft_loaded *loaded) {
