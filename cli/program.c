@@ -67,12 +67,18 @@ static void print_times(const cli *c, const wf_compile_times *times, double seco
   cli_print_seconds(c, "  machine code", times->machine);
 }
 
+// What is printed names its entries after their order, not after their contents: it goes without the cache.
+static const char *kernel_cache(cli *c) {
+  const char *folder = c->options.no_cache || c->options.emit ? NULL : wf_cache_folder(c->arena);
+  return folder ? wf_arena_printf(c->arena, "%s/kernels", folder) : NULL;
+}
+
 int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
               wf_code *out_code) {
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
   if (!passes || !cli_run_passes(c, module, passes, NULL)) return cli_report(c);
   wf_compile_times times = {0};
-  wf_build_options options = {.form = form, .times = &times, .threads = c->options.threads,
+  wf_build_options options = {.form = form, .times = &times, .threads = c->options.threads, .cache = kernel_cache(c),
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};
   double start = cli_now();
   const char *missing;
@@ -86,6 +92,7 @@ int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bo
   bool built = wf_build_program(c->arena, module, &options, out_program, out_code);
   wf_target_destroy(target);
   print_times(c, with_code ? &times : NULL, cli_now() - start);
+  if (options.cache && c->options.verbose) fprintf(stderr, "kernels: %d of %d from %s\n", times.reused, times.kernels, options.cache);
   int code = cli_report(c);
   return built || code ? code : EXIT_OURS;
 }

@@ -127,8 +127,9 @@ static bool compile_unique(wf_builder *b, const wf_build_options *options, const
     if (first_of[i] == i) list[count++] = b->kernels.items[i];
   const wf_atom *const *symbols = b->symbols.list.items;
   int symbol_count = b->symbols.list.count;
+  wf_compile_options how = {.threads = options->threads, .cache = options->cache, .times = options->times};
   bool good = options->form == WF_CODE_OBJECT
-                  ? wf_compile_program(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, options->threads, options->times, out_object)
+                  ? wf_compile_program(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, &how, out_object)
                   : wf_compile_kernels(b->arena, b->module->diag, options->target, list, count, symbols, symbol_count, options->form, out_object);
   if (!good) return false;
   for (int i = 0, at = 0; i < b->kernels.count; i++)

@@ -10,6 +10,7 @@ typedef struct wf_build_options {
   int threads;                  // that compile, 0: one a CPU
   const char *metadata;         // becomes program->metadata, may be NULL
   wf_compile_times *times;      // of an object; may be NULL
+  const char *cache;            // of kernels, for objects: a folder, or NULL
   wf_code_form form;            // of the code that comes out: an object (0; for a GPU PTX), assembly, LLVM text
 } wf_build_options;
 

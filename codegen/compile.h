@@ -19,8 +19,8 @@ typedef struct wf_compile_kernel {
   const wf_dim *tasks, *scratch_bytes;   // out: formulas of a launch
 } wf_compile_kernel;
 
-// CPU seconds of all threads together; whole: of the calling thread's clock from first to last.
-typedef struct wf_compile_times { double emit, verify, passes, machine, whole; } wf_compile_times;
+// CPU seconds of all threads together; whole: of the calling thread's clock from first to last. reused: kernels from the cache.
+typedef struct wf_compile_times { double emit, verify, passes, machine, whole; int kernels, reused; } wf_compile_times;
 
 typedef struct wf_code { char *bytes; size_t size; } wf_code;   // bytes end with a 0 that size does not count; in the arena
 
@@ -29,10 +29,16 @@ typedef struct wf_code { char *bytes; size_t size; } wf_code;   // bytes end wit
 bool wf_compile_kernels(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
                         const wf_atom *const *symbols, int symbol_count, wf_code_form form, wf_code *out);
 
-// The same for any number of kernels, by `threads` threads (0: one a CPU); the object is a set where there are many, PTX is one text. The bytes do not
-// depend on the number of threads. times (may be NULL) grows by what it took.
+typedef struct wf_compile_options {
+  int threads;                  // 0: one a CPU
+  const char *cache;            // the folder of a kernel cache (codegen/kernel_cache.h), NULL: none. The kernels get its entries' names
+  wf_compile_times *times;      // grows by what it took; may be NULL
+} wf_compile_options;
+
+// The same for any number of kernels; the object is a set where there are many, PTX is one text. The bytes do not depend on the
+// number of threads, nor on what the cache holds.
 bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
-                        const wf_atom *const *symbols, int symbol_count, int threads, wf_compile_times *times, wf_code *out);
+                        const wf_atom *const *symbols, int symbol_count, const wf_compile_options *options, wf_code *out);
 
 // Equal keys: the same machine code serves both kernels. Covers structure, the places of the symbols and what is known of them,
 // and distinct parameters.

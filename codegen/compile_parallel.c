@@ -5,20 +5,27 @@
 #include <time.h>
 #include <unistd.h>
 #include "codegen/compile_internal.h"
+#include "codegen/kernel_cache.h"
 #include "runtime/load_object.h"
 
 enum { KERNELS_A_UNIT = 8, MAX_THREADS = 16 };
 
 typedef struct job {
+  wf_compile_kernel *kernels;   // of the unit
+  int kernel_count;
+  wf_cache_key key;             // with a cache: of its one kernel
   wf_unit unit;
   wf_arena *arena;              // of the worker that takes it: messages and bytes
   wf_diag *diag;
   wf_code code;
-  bool good;
+  bool good, reused;            // reused: code came from the cache
 } job;
 
 typedef struct pool {
   const wf_target *target;
+  const wf_atom *const *symbols;
+  int symbol_count;
+  const char *cache;
   job *jobs;
   int count, ready, taken;
   bool closed;                  // no more jobs become ready
@@ -44,6 +51,7 @@ static void publish(pool *p, bool last) {
 
 static void finish_jobs(pool *p, const wf_target *target) {
   for (job *j; (j = take(p));) {
+    if (j->reused) continue;
     j->arena = wf_arena_create();
     j->diag = wf_diag_create(j->arena);
     j->good = wf_unit_finish(&j->unit, j->arena, j->diag, target, WF_CODE_OBJECT, &j->code);
@@ -72,13 +80,54 @@ static int thread_count(int wanted, int jobs) {
   return count > MAX_THREADS ? MAX_THREADS : count;
 }
 
-static bool emit_jobs(pool *p, wf_compile_kernel *kernels, int count, const wf_atom *const *symbols, int symbol_count) {
+static bool emit_jobs(pool *p) {
   for (int i = 0; i < p->count; i++) {
-    int first = i * KERNELS_A_UNIT, here = count - first < KERNELS_A_UNIT ? count - first : KERNELS_A_UNIT;
-    if (!wf_unit_emit(&p->jobs[i].unit, p->target, kernels + first, here, symbols, symbol_count)) return false;
+    job *j = &p->jobs[i];
+    if (!j->reused && !wf_unit_emit(&j->unit, p->target, j->kernels, j->kernel_count, p->symbols, p->symbol_count)) return false;
     publish(p, false);
   }
   return true;
+}
+
+// A unit of the cache holds one kernel, so that any program can use it; LLVM is a sixth slower then.
+static void make_jobs(wf_arena *arena, pool *p, wf_compile_kernel *kernels, int count) {
+  int each = p->cache ? 1 : KERNELS_A_UNIT;
+  p->count = (count + each - 1) / each;
+  p->jobs = WF_NEW_ARRAY(arena, job, p->count);
+  for (int i = 0; i < p->count; i++) {
+    job *j = &p->jobs[i];
+    j->kernels = kernels + i * each;
+    j->kernel_count = count - i * each < each ? count - i * each : each;
+  }
+}
+
+// ---- the cache ------------------------------------------------------------------------------------------------------
+
+static void look_up(wf_arena *arena, pool *p) {
+  weft_status *failed = p->cache ? wf_cache_make_folders(arena, p->cache) : NULL;
+  if (failed) p->cache = NULL;
+  weft_status_free(failed);
+  for (int i = 0; p->cache && i < p->count; i++) {
+    job *j = &p->jobs[i];
+    j->key = wf_kernel_cache_key(arena, p->target, j->kernels, p->symbols, p->symbol_count);
+    j->kernels->entry = wf_kernel_cache_entry(arena, j->key);
+    j->reused = wf_kernel_cache_load(arena, p->cache, j->key, p->symbols, p->symbol_count, j->kernels, &j->code);
+    j->good = j->reused;
+  }
+}
+
+// Now and then, so that a compilation seldom pays for listing the folder.
+static bool should_sweep(wf_cache_key key) { return key.low % 32 == 0; }
+
+static void store_new(wf_arena *arena, const pool *p) {
+  bool sweep = false;
+  for (int i = 0; p->cache && i < p->count; i++) {
+    const job *j = &p->jobs[i];
+    if (j->reused || !j->good) continue;
+    wf_kernel_cache_store(arena, p->cache, j->key, p->symbols, p->symbol_count, j->kernels, &j->code);
+    sweep |= should_sweep(j->key);
+  }
+  if (sweep) wf_kernel_cache_sweep(arena, p->cache, WF_CACHE_BYTES);
 }
 
 static void join_objects(wf_arena *arena, const pool *p, wf_code *out) {
@@ -106,7 +155,10 @@ static void join_ptx(wf_arena *arena, const pool *p, wf_code *out) {
   wf_text_deinit(&text);
 }
 
-static void add_times(wf_compile_times *to, const wf_compile_times *from) {
+static void add_times(wf_compile_times *to, const job *j) {
+  const wf_compile_times *from = &j->unit.times;
+  to->kernels += j->kernel_count;
+  to->reused += j->reused ? j->kernel_count : 0;
   to->emit += from->emit;
   to->verify += from->verify;
   to->passes += from->passes;
@@ -120,10 +172,11 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_compile_times *t
     good = good && j->good;
     for (int k = 0; j->diag && k < j->diag->list.count; k++) wf_error(diag, WF_NOWHERE, "%s", j->diag->list.items[k]->message);
   }
+  if (good) store_new(arena, p);
   if (good && p->target->gpu) join_ptx(arena, p, out);
   else if (good) join_objects(arena, p, out);
   for (int i = 0; i < p->count; i++) {
-    if (times) add_times(times, &p->jobs[i].unit.times);
+    if (times) add_times(times, &p->jobs[i]);
     wf_unit_destroy(&p->jobs[i].unit);
     if (p->jobs[i].arena) wf_arena_destroy(p->jobs[i].arena);
   }
@@ -131,23 +184,24 @@ static bool collect(wf_arena *arena, wf_diag *diag, pool *p, wf_compile_times *t
 }
 
 bool wf_compile_program(wf_arena *arena, wf_diag *diag, const wf_target *target, wf_compile_kernel *kernels, int count,
-                        const wf_atom *const *symbols, int symbol_count, int threads, wf_compile_times *times, wf_code *out) {
-  pool p = {.target = target, .count = (count + KERNELS_A_UNIT - 1) / KERNELS_A_UNIT};
+                        const wf_atom *const *symbols, int symbol_count, const wf_compile_options *options, wf_code *out) {
+  pool p = {.target = target, .symbols = symbols, .symbol_count = symbol_count, .cache = options->cache};
   pthread_t workers[MAX_THREADS];
   double start = now();
-  int started = 0, wanted = thread_count(threads, p.count);
   *out = (wf_code){0};
-  p.jobs = WF_NEW_ARRAY(arena, job, p.count);
+  make_jobs(arena, &p, kernels, count);
+  look_up(arena, &p);
+  int started = 0, wanted = thread_count(options->threads, p.count);
   pthread_mutex_init(&p.lock, NULL);
   pthread_cond_init(&p.changed, NULL);
   while (started < wanted - 1 && pthread_create(&workers[started], NULL, work, &p) == 0) started++;
-  bool emitted = emit_jobs(&p, kernels, count, symbols, symbol_count);
+  bool emitted = emit_jobs(&p);
   publish(&p, true);
   finish_jobs(&p, target);
   for (int i = 0; i < started; i++) pthread_join(workers[i], NULL);
   pthread_cond_destroy(&p.changed);
   pthread_mutex_destroy(&p.lock);
-  bool good = collect(arena, diag, &p, times, out) && emitted;
-  if (times) times->whole += now() - start;
+  bool good = collect(arena, diag, &p, options->times, out) && emitted;
+  if (options->times) options->times->whole += now() - start;
   return good;
 }

@@ -146,7 +146,7 @@ void wf_cached_close(wf_cached *cached) {
 
 // ---- storing --------------------------------------------------------------------------------------------------------
 
-static weft_status *make_folders(wf_arena *arena, const char *folder) {
+weft_status *wf_cache_make_folders(wf_arena *arena, const char *folder) {
   char *path = wf_arena_strdup(arena, folder);
   for (char *at = path + 1;; at++) {
     if (*at && *at != '/') continue;
@@ -172,7 +172,7 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 // Keeps the entries that were used last, up to `limit` bytes together, and removes what killed writers left behind.
-static void sweep(wf_arena *arena, const char *folder, int64_t limit) {
+void wf_cache_sweep(wf_arena *arena, const char *folder, const char *suffix, int64_t limit) {
   WF_VEC(entry_file) files = {0};
   DIR *directory = opendir(folder);
   if (!directory) return;
@@ -206,7 +206,7 @@ static weft_status *write_entry(const char *path, const wf_text *head, const wef
 
 weft_status *wf_cache_store(wf_arena *arena, const char *folder, wf_cache_key key, const wf_cache_dependencies *dependencies,
                             const wf_program *program, const wf_code *code, int64_t limit) {
-  TRY(make_folders(arena, folder));
+  TRY(wf_cache_make_folders(arena, folder));
   weft_part part = {.kind = WEFT_PART_OBJECT, .target = "", .data = code->bytes, .size = code->size};
   weft_bytes bundle;
   wf_program unnamed = *program;   // the key says for which machine the code is
@@ -218,6 +218,6 @@ weft_status *wf_cache_store(wf_arena *arena, const char *folder, wf_cache_key ke
   weft_status *failed = write_entry(entry_path(arena, folder, key), &head, &bundle);
   wf_text_deinit(&head);
   free(bundle.data);
-  if (!failed) sweep(arena, folder, limit);
+  if (!failed) wf_cache_sweep(arena, folder, suffix, limit);
   return failed;
 }

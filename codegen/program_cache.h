@@ -25,6 +25,10 @@ typedef struct wf_cached {
 bool wf_cache_load(wf_arena *arena, const char *folder, wf_cache_key key, wf_cached *out);
 void wf_cached_close(wf_cached *cached);   // also of a zeroed struct
 
+weft_status *wf_cache_make_folders(wf_arena *arena, const char *folder);   // and what is above it
+// Of the files whose names end in `suffix`, keeps those that were used last, up to `limit` bytes together.
+void wf_cache_sweep(wf_arena *arena, const char *folder, const char *suffix, int64_t limit);
+
 enum { WF_CACHE_BYTES = 256 << 20 };
 // Writes an entry as a whole or not at all, then removes the oldest entries beyond `limit` bytes.
 weft_status *wf_cache_store(wf_arena *arena, const char *folder, wf_cache_key key, const wf_cache_dependencies *dependencies,

@@ -149,7 +149,7 @@ static built compile_set(int threads) {
   built b = parse_kernels(many);
   const wf_kernel *first = b.module->kernels.items[0];
   b.target = wf_target_create(b.arena, b.diag, "native");
-  if (!wf_compile_program(b.arena, b.diag, b.target, b.kernels, b.count, (const wf_atom *const *)first->symbols.items, 1, threads, NULL, &b.code))
+  if (!wf_compile_program(b.arena, b.diag, b.target, b.kernels, b.count, (const wf_atom *const *)first->symbols.items, 1, &(wf_compile_options){.threads = threads}, &b.code))
     fail_with(b.diag, many);
   return b;
 }
