@@ -19,7 +19,7 @@ typedef struct built {
   wf_target *target;
   wf_object *object;
   wf_kernel_entry entry;        // of the first kernel
-  wf_compile_kernel kernels[16];
+  wf_compile_kernel kernels[32];
   wf_code code;
   int count;
 } built;
@@ -34,7 +34,7 @@ static inline built parse_kernels(const char *text) {
   b.diag = wf_diag_create(b.arena);
   b.module = wf_parse_module(b.arena, b.diag, wf_source_from_text(b.arena, "test.wir", text));
   if (!b.module || b.diag->errors) fail_with(b.diag, text);
-  for (int i = 0; i < b.module->kernels.count && i < 16; i++)
+  for (int i = 0; i < b.module->kernels.count && i < 32; i++)
     b.kernels[b.count++] = (wf_compile_kernel){.kernel = b.module->kernels.items[i], .entry = wf_arena_printf(b.arena, "k%d", i)};
   return b;
 }
