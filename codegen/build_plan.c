@@ -53,7 +53,8 @@ static void add_facts(wf_builder *b, wf_program *program, int extents) {
   for (int i = 0; i < extents; i++) {
     const wf_atom *s = b->symbols.list.items[i];
     if (s->low > 1) add_fact(b, &facts, wf_dim_offset(s->as_dim, -s->low), false);
-    if (s->high < INT32_MAX) add_fact(b, &facts, wf_dim_offset(wf_dim_scale(s->as_dim, -1), s->high), false);
+    int64_t high = b->gpu && s->high > WF_GPU_EXTENT_LIMIT ? WF_GPU_EXTENT_LIMIT : s->high;
+    if (high < INT32_MAX) add_fact(b, &facts, wf_dim_offset(wf_dim_scale(s->as_dim, -1), high), false);
     if (s->divisor > 1) {   // not by dims: they would fold it away
       wf_formula_code code[] = {{WF_F_SYMBOL, i}, {WF_F_SYMBOL, i}, {WF_F_CONST, s->divisor}, {WF_F_FLOORDIV, 0}, {WF_F_CONST, -s->divisor}, {WF_F_MUL, 0}, {WF_F_ADD, 0}};
       wf_formula_code *copy = WF_NEW_ARRAY(b->arena, wf_formula_code, 7);

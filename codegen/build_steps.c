@@ -232,6 +232,8 @@ static void copy_carries(wf_plan_builder *p, const wf_op *op) {
 static void build_loop(wf_plan_builder *p, const wf_op *op) {
   const wf_function *region = op->region;
   const wf_atom *counter = wf_new_counter(p->builder, op->result_count ? op->results[0]->name : region->name);
+  int64_t trip = 0;
+  if (p->builder->gpu && wf_dim_is_const(op->trip, &trip) && trip > WF_GPU_EXTENT_LIMIT) fail(p, op->loc, "a GPU counts loops up to 262144 turns only, not as many as", region->name);
   forget_values(p, region);
   bind_carries_and_invariants(p, op);
   for (int i = op->carry_count; i < op->result_count; i++) buffer_for(p, op->results[i]);

@@ -5,6 +5,9 @@
 #include "codegen/target.h"
 #include "ir/kir.h"
 
+// No run-time extent of a program for a GPU is larger (a fact of the program), so that most index arithmetic fits 32 bits.
+enum { WF_GPU_EXTENT_LIMIT = 1 << 18 };
+
 typedef enum wf_code_form {
   WF_CODE_OBJECT,               // for runtime/load_object.h: of a large program a set, compiled in parallel
   WF_CODE_ASSEMBLY, WF_CODE_LLVM,

@@ -6,7 +6,7 @@
 #ifndef WEFT_CODEGEN_EMIT_H
 #define WEFT_CODEGEN_EMIT_H
 #include <llvm-c/Core.h>
-#include "codegen/target.h"
+#include "codegen/compile.h"
 #include "ir/kir.h"
 
 typedef LLVMValueRef wf_llvm;
@@ -31,6 +31,9 @@ typedef struct wf_emit_buffer {
   wf_llvm scope, others;        // alias scopes: its own (NULL: shared with nothing that we know), those it never meets
 } wf_emit_buffer;
 
+enum { WF_MAX_HOISTS = 32 };
+typedef struct wf_hoist { wf_llvm before; wf_pointer_map values; } wf_hoist;   // where quotients of a loop depth go; wf_atom -> value
+
 typedef struct wf_emit {
   wf_module *module;
   const wf_kernel *kernel;
@@ -45,12 +48,15 @@ typedef struct wf_emit {
   wf_axis_state *axes; int axis_capacity;   // by atom id
   const wf_atom *const *program_symbols; int program_symbol_count;
   int depth;
+  wf_hoist hoists[WF_MAX_HOISTS];   // GPU: by depth
+  wf_llvm inserts_before;       // the builder stands before this instruction; NULL: at the end of its block
   const wf_atom *lane_axis;     // of the enclosing vector loop, NULL outside
   int lanes;                    // 0 outside a vector loop
   int lane_first;               // of the window of lanes that is emitted; 0 where all are emitted at once
   bool windowed;
   wf_llvm mask;                 // <lanes x i1> of the enclosing ifs, NULL: all lanes
   wf_pointer_map buffers;       // wf_value -> wf_emit_buffer
+  wf_pointer_map bounds;        // GPU: wf_atom -> wf_interval
   wf_pointer_map proofs;        // wf_dim -> truth that it is >= 0, as 1 + (proved)
   struct { wf_llvm value; int generation; } *memo; int memo_count, generation;   // by expr id: common subexpressions of a statement
   const wf_dim *scratch_used, *scratch_peak;   // bytes
@@ -92,6 +98,7 @@ wf_llvm wf_and_masks(wf_emit *e, wf_llvm a_or_null, wf_llvm b_or_null);
 wf_llvm wf_alloca(wf_emit *e, LLVMTypeRef type, const char *name);   // in the entry block
 
 // emit_dim.c: dims as i64 values; for a GPU computed in 32 bits where that is proved to fit.
+void wf_open_hoist(wf_emit *e);                                // at the head of a section and of each loop of a GPU
 wf_axis_state *wf_axis_of(wf_emit *e, const wf_atom *atom);
 void wf_bind_axis(wf_emit *e, const wf_atom *atom, wf_axis_state state);
 bool wf_proved_nonnegative(wf_emit *e, const wf_dim *dim);

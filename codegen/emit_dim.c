@@ -94,21 +94,41 @@ static int sorted_terms(wf_emit *e, const wf_dim *dim, const wf_term ***out, int
   return dim->term_count;
 }
 
-static bool is_small(const wf_dim *dim) {
-  wf_interval range = wf_dim_range(dim);
-  return range.low >= 0 && range.high <= INT32_MAX;
-}
-
 // ---- widths -----------------------------------------------------------------------------------------------------------
 enum { TOO_LARGE = INT32_MAX };
 static int64_t capped(int64_t value) { return value < TOO_LARGE ? value : TOO_LARGE; }
 
+static wf_interval bounds_of(wf_emit *e, const wf_dim *dim);
+
+static wf_interval narrower(wf_interval a, wf_interval b) { return (wf_interval){a.low > b.low ? a.low : b.low, a.high < b.high ? a.high : b.high}; }
+
+static wf_interval bounds_of_quotient(wf_emit *e, const wf_atom *atom) {
+  wf_interval a = bounds_of(e, atom->numerator), d = bounds_of(e, atom->denominator);
+  if (d.low < 1) return (wf_interval){INT64_MIN, INT64_MAX};
+  return (wf_interval){a.low >= 0 ? 0 : a.low, a.high < 0 ? -1 : a.high / d.low};
+}
+
+// For a GPU no run-time extent passes WF_GPU_EXTENT_LIMIT, which a program states as a fact; wf_dim_range knows nothing of it.
+static wf_interval bounds_of_atom(wf_emit *e, const wf_atom *atom) {
+  wf_interval range = wf_dim_range(atom->as_dim), *known = wf_pointer_map_get(&e->bounds, atom);
+  if (!e->target->gpu) return range;
+  if (known) return *known;
+  wf_interval bound = {INT64_MIN, INT64_MAX};
+  if (atom->kind == WF_ATOM_SYMBOL) bound.high = WF_GPU_EXTENT_LIMIT;
+  else if (atom->kind == WF_ATOM_AXIS) bound.high = bounds_of(e, atom->extent).high;
+  else bound = bounds_of_quotient(e, atom);
+  known = WF_NEW(e->arena, wf_interval);
+  *known = narrower(range, bound);
+  wf_pointer_map_set(&e->bounds, e->arena, atom, known);
+  return *known;
+}
+
 // A bound of |term|, of the products on the way too; TOO_LARGE where i32 does not hold it.
-static int64_t term_bound(const wf_term *term) {
+static int64_t term_bound(wf_emit *e, const wf_term *term) {
   if (term->coefficient <= -TOO_LARGE || term->coefficient >= TOO_LARGE) return TOO_LARGE;
   int64_t bound = term->coefficient < 0 ? -term->coefficient : term->coefficient;
   for (int f = 0; f < term->factor_count; f++) {
-    wf_interval range = wf_dim_range(term->factors[f]->as_dim);
+    wf_interval range = bounds_of_atom(e, term->factors[f]);
     if (range.low <= -TOO_LARGE || range.high >= TOO_LARGE) return TOO_LARGE;
     int64_t largest = range.high > -range.low ? range.high : -range.low;
     bound = capped(bound * (largest > 1 ? largest : 1));
@@ -116,14 +136,35 @@ static int64_t term_bound(const wf_term *term) {
   return bound;
 }
 
-static int64_t dim_bound(const wf_dim *dim) {
+static int64_t dim_bound(wf_emit *e, const wf_dim *dim) {
   int64_t bound = 0;
-  for (int t = 0; t < dim->term_count; t++) bound = capped(bound + term_bound(&dim->terms[t]));
+  for (int t = 0; t < dim->term_count; t++) bound = capped(bound + term_bound(e, &dim->terms[t]));
   return bound;
 }
 
+// The sum of the terms' intervals, saturated, within what the dim's own range gives.
+static wf_interval bounds_of(wf_emit *e, const wf_dim *dim) {
+  wf_interval range = wf_dim_range(dim), sum = {0, 0};
+  if (!e->target->gpu) return range;
+  for (int t = 0; t < dim->term_count; t++) {
+    const wf_term *term = &dim->terms[t];
+    wf_interval factor = term->factor_count == 1 ? bounds_of_atom(e, term->factors[0]) : (wf_interval){1, 1};
+    int64_t c = term->coefficient, bound = term_bound(e, term);
+    bool plain = term->factor_count <= 1 && bound < TOO_LARGE;
+    if (!plain && bound >= TOO_LARGE) return range;
+    sum.low += !plain ? -bound : c > 0 ? c * factor.low : c * factor.high;
+    sum.high += !plain ? bound : c > 0 ? c * factor.high : c * factor.low;
+  }
+  return narrower(range, sum);
+}
+
+static bool is_small(wf_emit *e, const wf_dim *dim) {
+  wf_interval range = bounds_of(e, dim);
+  return (range.low >= 0 || wf_dim_range(dim).low >= 0 || (e->target->gpu && wf_proved_nonnegative(e, dim))) && range.high <= INT32_MAX;
+}
+
 // What a dim is computed in.
-static LLVMTypeRef type_of_dim(const wf_emit *e, const wf_dim *dim) { return e->target->gpu && dim_bound(dim) < TOO_LARGE ? e->i32 : e->i64; }
+static LLVMTypeRef type_of_dim(wf_emit *e, const wf_dim *dim) { return e->target->gpu && dim_bound(e, dim) < TOO_LARGE ? e->i32 : e->i64; }
 
 static wf_llvm as_type(wf_emit *e, wf_llvm value, LLVMTypeRef type, bool nonnegative) {
   if (wf_element_type(value) == type) return value;
@@ -134,8 +175,8 @@ static wf_llvm emit_in(wf_emit *e, const wf_dim *dim, LLVMTypeRef type);
 
 // ---- atoms and terms ----------------------------------------------------------------------------------------------------
 // Floor semantics; unsigned where the range proves it non-negative, in 32 bits where it fits.
-static wf_llvm emit_floordiv(wf_emit *e, const wf_atom *atom) {
-  if (is_small(atom->numerator) && is_small(atom->denominator)) {
+static wf_llvm emit_quotient(wf_emit *e, const wf_atom *atom) {
+  if (is_small(e, atom->numerator) && is_small(e, atom->denominator)) {
     wf_llvm a = emit_in(e, atom->numerator, type_of_dim(e, atom->numerator)), d = emit_in(e, atom->denominator, type_of_dim(e, atom->denominator));
     wf_llvm quotient = wf_binary(e, LLVMUDiv, as_type(e, a, e->i32, true), as_type(e, d, e->i32, true));
     return e->target->gpu ? quotient : wf_convert(e, LLVMZExt, quotient, e->i64);
@@ -146,6 +187,44 @@ static wf_llvm emit_floordiv(wf_emit *e, const wf_atom *atom) {
   wf_llvm rest = wf_binary(e, LLVMSub, a, wf_binary(e, LLVMMul, quotient, d));
   wf_llvm below = wf_icmp(e, LLVMIntSLT, rest, wf_int_like(e, rest, 0));
   return wf_binary(e, LLVMAdd, quotient, wf_convert(e, LLVMSExt, below, e->i64));
+}
+
+static bool is_fixed(wf_emit *e, const wf_dim *dim) {
+  for (int t = 0; t < dim->term_count; t++)
+    for (int f = 0; f < dim->terms[t].factor_count; f++) {
+      const wf_atom *atom = dim->terms[t].factors[f];
+      wf_axis_kind kind = atom->kind == WF_ATOM_AXIS ? wf_axis_of(e, atom)->kind : WF_AXIS_VALUE;
+      if (kind != WF_AXIS_VALUE) return false;
+      if (atom->kind == WF_ATOM_FLOORDIV && !(is_fixed(e, atom->numerator) && is_fixed(e, atom->denominator))) return false;
+    }
+  return true;
+}
+
+void wf_open_hoist(wf_emit *e) {
+  if (!e->target->gpu || e->depth >= WF_MAX_HOISTS) return;
+  LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->context, e->function, "body");
+  e->hoists[e->depth] = (wf_hoist){.before = LLVMBuildBr(e->builder, body)};
+  LLVMPositionBuilderAtEnd(e->builder, body);
+}
+
+// Quotients are dear on a GPU, and kernels ask for the same ones under many conditions, where LLVM does not merge them. Each is
+// computed once, at the head of the innermost loop that it depends on; divisors are never 0.
+static wf_llvm emit_floordiv(wf_emit *e, const wf_atom *atom) {
+  bool fixed = e->target->gpu && is_fixed(e, atom->numerator) && is_fixed(e, atom->denominator);
+  int depth = fixed ? atom_depth(e, atom) : WF_MAX_HOISTS;
+  if (depth >= WF_MAX_HOISTS || !e->hoists[depth].before) return emit_quotient(e, atom);
+  wf_hoist *hoist = &e->hoists[depth];
+  wf_llvm known = wf_pointer_map_get(&hoist->values, atom), outer = e->inserts_before;
+  if (known) return known;
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+  e->inserts_before = hoist->before;
+  LLVMPositionBuilderBefore(e->builder, hoist->before);
+  known = emit_quotient(e, atom);
+  e->inserts_before = outer;
+  if (outer) LLVMPositionBuilderBefore(e->builder, outer);
+  else LLVMPositionBuilderAtEnd(e->builder, here);
+  wf_pointer_map_set(&hoist->values, e->arena, atom, known);
+  return known;
 }
 
 static wf_llvm emit_symbol(wf_emit *e, const wf_atom *atom) {
@@ -204,7 +283,10 @@ static wf_llvm emit_in(wf_emit *e, const wf_dim *dim, LLVMTypeRef type) {
   return sum ? sum : wf_int_constant(type, 0);
 }
 
-wf_llvm wf_emit_index(wf_emit *e, const wf_dim *dim) { return emit_in(e, dim, type_of_dim(e, dim)); }
+wf_llvm wf_emit_index(wf_emit *e, const wf_dim *dim) {
+  if (e->target->gpu && wf_dim_has_floordiv(dim)) dim = wf_specialise(e, dim);
+  return emit_in(e, dim, type_of_dim(e, dim));
+}
 wf_llvm wf_emit_dim(wf_emit *e, const wf_dim *dim) { return as_type(e, wf_emit_index(e, dim), e->i64, wf_dim_range(dim).low >= 0); }
 
 static wf_llvm plus(wf_emit *e, wf_llvm sum, wf_llvm value) { return sum ? wf_add_nsw(e, sum, value) : value; }
@@ -212,6 +294,7 @@ static wf_llvm plus(wf_emit *e, wf_llvm sum, wf_llvm value) { return sum ? wf_ad
 // One getelementptr a loop depth: base + outer terms, + inner terms, + constant. For a GPU the terms of a depth that fit together
 // are one sum of 32 bits.
 wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_dim *offset) {
+  if (e->target->gpu && wf_dim_has_floordiv(offset)) offset = wf_specialise(e, offset);
   const wf_term **terms;
   int *depths, count = sorted_terms(e, offset, &terms, &depths);
   wf_llvm pointer = base;
@@ -219,7 +302,7 @@ wf_llvm wf_emit_pointer(wf_emit *e, LLVMTypeRef element, wf_llvm base, const wf_
     wf_llvm wide = NULL, narrow = NULL;
     int64_t bound = 0;
     for (int depth = depths[t]; t < count && depths[t] == depth; t++) {
-      int64_t with = e->target->gpu ? capped(bound + term_bound(terms[t])) : TOO_LARGE;
+      int64_t with = e->target->gpu ? capped(bound + term_bound(e, terms[t])) : TOO_LARGE;
       if (with < TOO_LARGE) narrow = plus(e, narrow, emit_term(e, terms[t], e->i32)), bound = with;
       else wide = plus(e, wide, emit_term(e, terms[t], e->i64));
     }

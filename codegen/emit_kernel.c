@@ -34,6 +34,7 @@ static void emit_serial(wf_emit *e, const wf_stmt *s) {
   wf_emit_loop l = wf_open_loop(e, s->axis->name, wf_int_like(e, limit, 0), limit, wf_dim_range(extent).low < 1);
   e->depth++;
   wf_bind_axis(e, s->axis, (wf_axis_state){.kind = WF_AXIS_VALUE, .value = l.counter, .depth = e->depth});
+  wf_open_hoist(e);
   wf_emit_block(e, &s->body);
   e->depth--;
   wf_close_loop(e, &l);

@@ -10,7 +10,9 @@
 #include "codegen/emit.h"
 
 enum { KERNEL_CONVENTION = 71, GLOBAL_SPACE = 1, SHARED_SPACE = 3, PARAM_ALIGNMENT = 256, SHARED_ALIGNMENT = 16, WARP = 32 };
-enum { SMALL_TILE = 16 };        // register elements of a thread
+// Threads that a multiprocessor shall hold at least, which leaves each 168 of its registers, and what a thread needs beside its
+// register buffers. Left to itself ptxas spills a few bytes in order to hold more threads.
+enum { RESIDENT_THREADS = 384, REGISTERS = 65536, REGISTERS_BESIDE = 56 };
 
 // ---- the function -------------------------------------------------------------------------------------------------------
 static void add_attribute(wf_emit *e, unsigned index, const char *name, uint64_t value) {
@@ -18,26 +20,29 @@ static void add_attribute(wf_emit *e, unsigned index, const char *name, uint64_t
   LLVMAddAttributeAtIndex(e->function, index, LLVMCreateEnumAttribute(e->context, kind, value));
 }
 
-static int64_t register_elements(const wf_block *block) {
-  int64_t all = 0;
+static int64_t register_words(const wf_block *block) {
+  int64_t words = 0, extent;
   for (int i = 0; i < block->list.count; i++) {
     const wf_stmt *s = block->list.items[i];
-    int64_t count = 1, extent;
-    if (s->kind == WF_STMT_FOR || s->kind == WF_STMT_IF) all += register_elements(&s->body);
+    words += register_words(&s->body);
     if (s->kind != WF_STMT_ALLOC || s->buffer->space != WF_SPACE_REGISTER) continue;
-    for (int k = 0; k < s->buffer->rank; k++)
-      if (wf_dim_is_const(s->buffer->shape[k], &extent)) count *= extent;
-    all += count;
+    int64_t count = 1;
+    for (int k = 0; k < s->buffer->rank; k++) count *= wf_dim_is_const(s->buffer->shape[k], &extent) ? extent : 1;
+    words += (count * wf_dtype_bytes(s->buffer->dtype) + 3) / 4;
   }
-  return all;
+  return words;
 }
 
-// Threads that hold a tile in registers live on few blocks a multiprocessor. ptxas must be told (one will do): else it rounds their
-// registers down so that more blocks fit, and spills a few to get there.
-static bool holds_tile(const wf_kernel *kernel) {
-  for (int i = 0; i < kernel->sections.count; i++)
-    if (register_elements(kernel->sections.items[i]) > SMALL_TILE) return true;
-  return false;
+// Blocks that a multiprocessor shall hold at once.
+static int resident_blocks(const wf_kernel *kernel, int threads) {
+  int64_t words = 0;
+  for (int i = 0; i < kernel->sections.count; i++) {
+    int64_t here = register_words(kernel->sections.items[i]);
+    if (here > words) words = here;
+  }
+  int blocks = (RESIDENT_THREADS + threads - 1) / threads;
+  while (blocks > 1 && (words + REGISTERS_BESIDE) * threads * blocks > REGISTERS) blocks--;
+  return blocks;
 }
 
 static void declare(wf_emit *e, const char *entry, const bool *distinct) {
@@ -51,8 +56,9 @@ static void declare(wf_emit *e, const char *entry, const bool *distinct) {
   add_attribute(e, LLVMAttributeFunctionIndex, "convergent", 0);
   wf_set_function_attribute(e, "target-cpu", e->target->cpu);
   wf_set_function_attribute(e, "target-features", e->target->features);
-  wf_set_function_attribute(e, "nvvm.reqntid", wf_arena_printf(e->arena, "%d", wf_kernel_threads(kernel)));
-  if (holds_tile(kernel)) wf_set_function_attribute(e, "nvvm.minctasm", "1");
+  int threads = wf_kernel_threads(kernel);
+  wf_set_function_attribute(e, "nvvm.reqntid", wf_arena_printf(e->arena, "%d", threads));
+  wf_set_function_attribute(e, "nvvm.minctasm", wf_arena_printf(e->arena, "%d", resident_blocks(kernel, threads)));
   for (int i = 0; i < buffers; i++) {
     add_attribute(e, (unsigned)i + 1, "align", PARAM_ALIGNMENT);
     if (kernel->written.items[i]) continue;
@@ -149,6 +155,7 @@ static void emit_section(wf_emit *e, const wf_block *section, wf_llvm block, wf_
   wf_emit_nest n = wf_leading_loops(section);
   int64_t shared = 0;
   bind_grid(e, &n, block);
+  wf_open_hoist(e);
   for (int i = 0; i < n.body->list.count; i++) {
     const wf_stmt *s = n.body->list.items[i];
     if (s->kind == WF_STMT_ALLOC) alloc_shared(e, s, pool, &shared);
