@@ -38,6 +38,8 @@ typedef struct wf_gpu_block {
 void wf_gpu_open(wf_gpu_block *block, wf_draft *draft, const wf_gpu_points *points, const wf_dim *chunks);
 bool wf_gpu_fits(const wf_gpu_block *block, wf_dtype type, double elements);
 wf_value *wf_gpu_shared(wf_gpu_block *block, const char *name, wf_dtype type, int rank, const int64_t *shape);
+// The digits of chunk*size + within, 0 <= within < size: kept apart where radices allow.
+void wf_gpu_digits(const wf_dim *chunk, int64_t size, const wf_dim *within, const wf_dim *const *extents, int count, const wf_dim **out_digits);
 // `block` itself where index < extent always holds, else the body of an `if`.
 wf_block *wf_gpu_below(wf_draft *draft, wf_block *block, const wf_dim *index, const wf_dim *extent);
 
@@ -65,6 +67,11 @@ int wf_gpu_own_axes(const wf_op *member, int shared, const wf_atom *const **out_
 void wf_gpu_choose_homes(wf_gpu_block *block, wf_op **members, int count, int shared, int lanes, int width, wf_gpu_home *out_homes);
 // Registers of one thread for the points of a row, whole rounds; 0: too many, or not known.
 int wf_gpu_registers(const wf_dim *points, int lanes, int width);
+
+// ---- gpu_split.c ----
+// Rewrites `op` to a sum of the parts that *out_partial makes (unlinked). False where the op fills the machine as it is.
+bool wf_gpu_split_reduction(wf_function *function, wf_op *op, wf_op **out_partial);
+void wf_gpu_order_reduction(wf_module *module, const wf_op *op, int *out_order);   // outermost in memory first
 
 // ---- gpu_scatter.c ----
 void wf_gpu_scatter(wf_draft *draft, wf_op *op);

@@ -91,3 +91,21 @@ wf_block *wf_gpu_below(wf_draft *draft, wf_block *block, const wf_dim *index, co
   if (wf_dim_prove_nonnegative(room, module->arena, NULL) == WF_PROVED) return block;
   return wf_stmt_if(draft->kernel, block, wf_expr_binary(module, WF_S_LT, wf_expr_index(module, index), wf_expr_index(module, extent)));
 }
+
+void wf_gpu_digits(const wf_dim *chunk, int64_t size, const wf_dim *within, const wf_dim *const *extents, int count, const wf_dim **out_digits) {
+  wf_dims *dims = chunk->owner;
+  int64_t extent = 0;
+  while (count > 1 && size > 1 && wf_dim_is_const(extents[count - 1], &extent) && size % extent == 0) {
+    out_digits[--count] = wf_dim_mod(within, wf_dim_const(dims, extent));
+    within = wf_dim_floordiv(within, wf_dim_const(dims, extent));
+    size /= extent;
+  }
+  if (count > 1 && wf_dim_is_const(extents[count - 1], &extent) && extent % size == 0) {
+    const wf_dim *radix = wf_dim_const(dims, extent / size);
+    out_digits[--count] = wf_dim_add(wf_dim_scale(wf_dim_mod(chunk, radix), size), within);
+    chunk = wf_dim_floordiv(chunk, radix);
+    within = wf_dim_const(dims, 0);
+    size = 1;
+  }
+  wf_flat_digits(wf_dim_add(wf_dim_scale(chunk, size), within), extents, count, out_digits);
+}

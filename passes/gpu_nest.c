@@ -83,8 +83,8 @@ static void choose_width(wf_nest_plan *plan, const wf_gpu_points *points, bool *
   *out_flat = false;
 }
 
-// The flat index of the thread, taken apart into the flattened axes; the lane axis in steps of the lanes.
-static void bind_digits(wf_nest_plan *plan, const wf_gpu_points *points, const wf_dim *index) {
+// The place of the thread, taken apart into the flattened axes; the lane axis in steps of the lanes.
+static void bind_digits(wf_nest_plan *plan, const wf_gpu_points *points, const wf_gpu_block *block) {
   const wf_dim *extents[WF_MAX_RANK], *digits[WF_MAX_RANK];
   int count = points->count - points->grid_count;
   for (int i = 0; i < count; i++) {
@@ -92,7 +92,7 @@ static void bind_digits(wf_nest_plan *plan, const wf_gpu_points *points, const w
     extents[i] = plan->first->axes[axis]->extent;
     if (axis == plan->lane_axis) extents[i] = wf_dim_exact_div(extents[i], wf_dim_const(plan->draft->module->dims, plan->lanes));
   }
-  wf_flat_digits(index, extents, count, digits);
+  wf_gpu_digits(block->chunk, plan->draft->threads, block->thread, extents, count, digits);
   for (int i = 0; i < count; i++) {
     int axis = points->order[points->grid_count + i];
     plan->dims[axis] = axis == plan->lane_axis ? wf_dim_scale(digits[i], plan->lanes) : digits[i];
@@ -116,8 +116,8 @@ void wf_gpu_nest(wf_draft *draft, wf_op **members, int count, int fastest) {
   wf_block *body = wf_gpu_below(draft, block.body, index, full);
   plan.order_count = 0;
   for (int i = points.grid_count; i < points.count; i++) plan.order[plan.order_count++] = points.order[i];
-  if (flat) plan.flat = wf_dim_scale(index, plan.lanes);
-  else bind_digits(&plan, &points, index);
+  if (flat && plan.lanes > 1) plan.flat = wf_dim_scale(index, plan.lanes);
+  else bind_digits(&plan, &points, &block);
   wf_nest_point(&plan, body, plan.lanes);
   if (!flat || wf_dim_equals_const(rest, 0)) return;
   wf_module *module = draft->module;   // the thread after the last full one takes what is left

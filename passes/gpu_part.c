@@ -1,7 +1,7 @@
 // How the threads of a block share a part's points: one thread a point, or a team a row.
 #include "passes/gpu.h"
 
-enum { SHORT_SUM = 8, LONG_ROW = 2048, MANY_POINTS = 1 << 15, WIDE_COLUMNS = 32, NARROW_COLUMNS = 8 };
+enum { SHORT_SUM = 8, LONG_ROW = 2048, FEW_ROWS = 512, MANY_POINTS = 1 << 15, WIDE_COLUMNS = 32, NARROW_COLUMNS = 8 };
 
 static double product(const wf_atom *const *axes, int count) {
   double all = 1;
@@ -32,17 +32,20 @@ static int power_of_two_from(double size, int most) {
 
 // Threads that share a row of about `longest` points, where there are `rows` of them.
 static int row_lanes(const wf_draft *draft, double rows, double longest) {
-  if (longest >= LONG_ROW || (longest >= 512 && rows < 2048)) return draft->threads;
+  if (longest >= LONG_ROW || (longest >= 512 && rows < FEW_ROWS)) return draft->threads;
   return power_of_two_from(longest, WF_WARP);
 }
 
-// Do accesses of all members cost less where neighbours run along the last reduction axis than along axis `fastest`?
+// Do accesses of all members cost less where neighbours run along the reduction axis innermost in memory than along axis `fastest`?
 static bool runs_along_reduction(wf_draft *draft, wf_op *const *members, int count, int fastest) {
   double reduction = 0, result = 0;
   for (int i = 0; i < count; i++) {
     const wf_op *member = members[i];
     if (!wf_is_reduction(member) || member->reduction_count == 0) continue;
-    reduction += wf_gpu_access_cost(draft->module, member, member->reduction_axes[member->reduction_count - 1], false);
+    int order[WF_MAX_RANK];
+    wf_gpu_order_reduction(draft->module, member, order);
+    const wf_atom *inner = member->reduction_axes[order[member->reduction_count - 1]];
+    reduction += wf_gpu_access_cost(draft->module, member, inner, false);
     result += wf_gpu_access_cost(draft->module, member, fastest >= 0 ? member->axes[fastest] : NULL, false);
   }
   return fastest < 0 || reduction < result;
@@ -60,7 +63,7 @@ static bool choose_teams(wf_draft *draft, wf_op *const *members, int count, int 
     *out_teams = (wf_gpu_teams){.lanes = row_lanes(draft, results, longest)};
     return true;
   }
-  if (results >= MANY_POINTS || longest < 2 * WF_WARP || draft->threads < WF_GPU_THREADS) return false;
+  if (results >= MANY_POINTS || longest < WF_WARP || draft->threads < WF_GPU_THREADS) return false;
   int columns = results >= WIDE_COLUMNS * 64 ? WIDE_COLUMNS : NARROW_COLUMNS;
   *out_teams = (wf_gpu_teams){.lanes = draft->threads / columns, .columns = true};
   return true;

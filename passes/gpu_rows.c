@@ -20,6 +20,7 @@ typedef struct rows {
 typedef struct run {             // members [from, to) whose teams take the same points
   int from, to;
   const wf_atom *const *axes; int axis_count;
+  int order[WF_MAX_RANK];        // of the axes, slowest first
   const wf_dim *outer[WF_MAX_RANK];  // loop variables of axes that are not flattened
   int flat_from;                 // axes from here on are flattened
   const wf_dim *extent;          // of the flattened axes
@@ -110,17 +111,20 @@ static void inner_reduction(rows *r, run *run, wf_block *block, const wf_dim *co
   store_own(r, block, i, own, place, wf_draft_convert(r->draft, wf_register_read(r->draft, acc.index ? acc.index : acc.best, zero), wf_dtype_compute(member->results[0]->dtype)));
 }
 
-// One access of each thread, from the flat point `base` on; round: how many came before.
-static void one_round(rows *r, run *run, wf_block *block, const wf_dim *base, const wf_dim *round) {
-  const wf_dim *extents[WF_MAX_RANK], *own[WF_MAX_RANK], *lane;
+// One access of each thread; round: how many came before.
+static void one_round(rows *r, run *run, wf_block *block, const wf_dim *round) {
+  int64_t step = (int64_t)r->team.shape.lanes * r->width;
+  const wf_dim *within = wf_dim_scale(r->team.lane, r->width);
+  const wf_dim *extents[WF_MAX_RANK], *digits[WF_MAX_RANK], *own[WF_MAX_RANK], *lane;
   bool inner = is_inner_reduction(r, run->from);
-  block = wf_gpu_below(r->draft, block, base, run->extent);
+  block = wf_gpu_below(r->draft, block, wf_dim_add(wf_dim_scale(round, step), within), run->extent);
   if (inner) lane = number(r, 0);
   else block = wf_open_lanes(r->draft, block, r->width, &lane);
   const wf_dim *place = wf_dim_add(wf_dim_scale(round, r->width), lane);
-  for (int a = run->flat_from; a < run->axis_count; a++) extents[a] = run->axes[a]->extent;
-  for (int a = 0; a < run->flat_from; a++) own[a] = run->outer[a];
-  wf_flat_digits(wf_dim_add(base, lane), extents + run->flat_from, run->axis_count - run->flat_from, own + run->flat_from);
+  for (int a = run->flat_from; a < run->axis_count; a++) extents[a] = run->axes[run->order[a]]->extent;
+  for (int a = 0; a < run->flat_from; a++) own[run->order[a]] = run->outer[a];
+  wf_gpu_digits(round, step, wf_dim_add(within, lane), extents + run->flat_from, run->axis_count - run->flat_from, digits);
+  for (int a = run->flat_from; a < run->axis_count; a++) own[run->order[a]] = digits[a - run->flat_from];
   if (inner) {
     inner_reduction(r, run, block, own, lane, place);
     return;
@@ -134,10 +138,9 @@ static void one_round(rows *r, run *run, wf_block *block, const wf_dim *base, co
   }
 }
 
-// `rounds` rounds that start at flat point `start`; unrolled where they are few or registers are indexed.
-static void some_rounds(rows *r, run *run, wf_block *block, const wf_dim *start, const wf_dim *rounds, int unrolled, bool unroll) {
+// `rounds` times `unrolled` rounds behind the first `done` ones; unrolled where they are few or registers are indexed.
+static void some_rounds(rows *r, run *run, wf_block *block, const wf_dim *done, const wf_dim *rounds, int unrolled, bool unroll) {
   wf_dims *dims = r->draft->module->dims;
-  int64_t step = (int64_t)r->team.shape.lanes * r->width;
   if (wf_dim_equals_const(rounds, 0)) return;
   const wf_dim *at = number(r, 0);
   if (!wf_dim_equals_const(rounds, 1)) {
@@ -150,8 +153,7 @@ static void some_rounds(rows *r, run *run, wf_block *block, const wf_dim *start,
     block = wf_stmt_for(r->draft->kernel, block, WF_BIND_UNROLL, u);
     at = wf_dim_add(at, u);
   }
-  const wf_dim *base = wf_dim_add(start, wf_dim_add(wf_dim_scale(at, step), wf_dim_scale(r->team.lane, r->width)));
-  one_round(r, run, block, base, at);
+  one_round(r, run, block, wf_dim_add(done, at));
 }
 
 static bool is_heavy(const rows *r, const run *run) {
@@ -164,7 +166,8 @@ static void all_rounds(rows *r, run *run) {
   wf_dims *dims = r->draft->module->dims;
   wf_block *block = active(r);
   for (int a = 0; a < run->flat_from; a++) {
-    run->outer[a] = wf_dim_axis(dims, run->axes[a]->name, run->axes[a]->extent);
+    const wf_atom *axis = run->axes[run->order[a]];
+    run->outer[a] = wf_dim_axis(dims, axis->name, axis->extent);
     block = wf_stmt_for(r->draft->kernel, block, WF_BIND_SERIAL, run->outer[a]);
   }
   int64_t step = (int64_t)r->team.shape.lanes * r->width;
@@ -176,9 +179,9 @@ static void all_rounds(rows *r, run *run) {
     return;
   }
   int unrolled = is_heavy(r, run) ? 1 : UNROLLED;
-  const wf_dim *full = wf_dim_floordiv(run->extent, number(r, step * unrolled)), *done = wf_dim_scale(full, step * unrolled);
+  const wf_dim *full = wf_dim_floordiv(run->extent, number(r, step * unrolled)), *done = wf_dim_scale(full, unrolled);
   some_rounds(r, run, block, zero, full, unrolled, false);
-  rounds = wf_dim_ceildiv(wf_dim_sub(run->extent, done), number(r, step));
+  rounds = wf_dim_ceildiv(wf_dim_sub(run->extent, wf_dim_scale(done, step)), number(r, step));
   few = wf_dim_is_const(rounds, &known) && known <= UNROLLED && unrolled > 1;
   some_rounds(r, run, block, done, rounds, 1, few);
 }
@@ -243,10 +246,26 @@ static void flatten(rows *r, run *run) {
   run->extent = number(r, 1);
   run->flat_from = run->axis_count;
   while (run->flat_from > 0 && constant) {
-    const wf_dim *next = run->axes[--run->flat_from]->extent;
+    const wf_dim *next = run->axes[run->order[--run->flat_from]]->extent;
     run->extent = wf_dim_mul(next, run->extent);
     constant = wf_dim_is_const(next, &(int64_t){0});
   }
+}
+
+static bool touches_registers(const rows *r, int index) {
+  if (r->homes[index] == WF_HOME_REGISTER) return true;
+  for (int i = 0; i < index; i++)
+    if (r->homes[i] == WF_HOME_REGISTER && reads(r->members[index], r->members[i]->results[0])) return true;
+  return false;
+}
+
+// Reductions take their points in the order of memory; an argmax in the order of its points, of which the first wins.
+static void order_points(rows *r, run *run) {
+  bool free = true;
+  for (int a = 0; a < run->axis_count; a++) run->order[a] = a;
+  for (int i = run->from; i < run->to; i++)
+    free = free && wf_is_reduction(r->members[i]) && !is_inner_reduction(r, i) && !wf_is_arg(r->members[i]) && !touches_registers(r, i);
+  if (free) wf_gpu_order_reduction(r->draft->module, r->members[run->from], run->order);
 }
 
 static bool same_own_points(const rows *r, int a, int b) {
@@ -266,13 +285,6 @@ static bool joins(const rows *r, int from, int next) {
   return true;
 }
 
-static bool touches_registers(const rows *r, int index) {
-  if (r->homes[index] == WF_HOME_REGISTER) return true;
-  for (int i = 0; i < index; i++)
-    if (r->homes[i] == WF_HOME_REGISTER && reads(r->members[index], r->members[i]->results[0])) return true;
-  return false;
-}
-
 static int best_of(const rows *r, const run *run, int index) {
   for (int i = run->from; i < run->to; i++)
     if (i != index && wf_is_best_of(r->draft->module, r->members[index], r->members[i])) return i;
@@ -284,6 +296,7 @@ static int emit_run(rows *r, int from) {
   while (run.to < r->count && joins(r, from, run.to)) run.to++;
   ensure_barrier(r, run.from, run.to);
   run.axis_count = wf_gpu_own_axes(r->members[from], r->shared, &run.axes);
+  order_points(r, &run);
   flatten(r, &run);
   int64_t points;
   for (int i = run.from; i < run.to; i++) {
@@ -327,13 +340,17 @@ static void choose_width(rows *r) {
     if (is_scalar(r, i)) continue;
     if (is_inner_reduction(r, i) || wf_is_arg(r->members[i])) return;
     int count = wf_gpu_own_axes(r->members[i], r->shared, &axes);
-    q.axis = axes[count - 1];
+    int order[WF_MAX_RANK];
+    for (int a = 0; a < count; a++) order[a] = a;
+    if (wf_is_reduction(r->members[i])) wf_gpu_order_reduction(r->draft->module, r->members[i], order);
+    q.axis = axes[order[count - 1]];
     double points = 1;
     for (int a = 0; a < count; a++) points *= wf_draft_estimate(axes[a]->extent);
     if (points < shortest) shortest = points;
     wf_expr_walk(r->members[i]->body, note_step, &q);
-    if (wf_dtype_bytes(r->members[i]->results[0]->dtype) > q.bytes) q.bytes = wf_dtype_bytes(r->members[i]->results[0]->dtype);
-    while (most > 1 && !wf_dim_divisible(axes[count - 1]->extent, most)) most /= 2;
+    bool stored = r->members[i]->axis_count > r->shared;
+    if (stored && wf_dtype_bytes(r->members[i]->results[0]->dtype) > q.bytes) q.bytes = wf_dtype_bytes(r->members[i]->results[0]->dtype);
+    while (most > 1 && !wf_dim_divisible(q.axis->extent, most)) most /= 2;
   }
   while (most > 1 && (most * q.bytes > ACCESS_BYTES || shortest < (double)most * r->team.shape.lanes)) most /= 2;
   if (q.unit > q.far) r->width = (int)most;
@@ -356,7 +373,7 @@ static void open_rows(rows *r, int fastest) {
   r->row = wf_dim_add(wf_dim_scale(r->team.block.chunk, r->team.teams), r->team.team);
   r->row_count = points.extent;
   for (int i = points.grid_count; i < points.count; i++) extents[i] = r->members[0]->axes[points.order[i]]->extent;
-  wf_flat_digits(r->row, extents + points.grid_count, points.count - points.grid_count, digits + points.grid_count);
+  wf_gpu_digits(r->team.block.chunk, r->team.teams, r->team.team, extents + points.grid_count, points.count - points.grid_count, digits + points.grid_count);
   for (int i = points.grid_count; i < points.count; i++) r->dims[points.order[i]] = digits[i];
 }
 

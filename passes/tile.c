@@ -41,9 +41,8 @@ static void push(wf_tile *tile, wf_op *op) { wf_vec_push(tile->module->arena, &t
 
 
 void wf_tile_op(wf_tile *tile, wf_op *op) {
-  wf_op *partial = NULL;
   if (wf_tile_contraction(tile, op->results[0]->name, &op, 1, op->results, 1)) return;
-  if (op->kind == WF_O_COMPUTE && wf_split_reduction(tile->function, op, 0, &partial)) wf_tile_op(tile, partial);
+  if (op->kind == WF_O_COMPUTE) wf_tile_parts(tile, &op, 1);
   wf_draft *draft = wf_draft_begin(tile->function, op->results[0]->name, op->loc, tile->target);
   for (int i = 0; i < op->operand_count; i++) wf_draft_read(draft, op->operands[i]);
   wf_draft_write(draft, op->results[0]);

@@ -22,6 +22,9 @@ void wf_tile_group(wf_tile *tile, wf_op *group);
 // The members of one connected part as sections of the draft's kernel: the one place where host and GPU part.
 void wf_tile_part(wf_draft *draft, wf_op *const *members, int count);
 
+// Long sums of few results at the head of a part leave their parts to a launch before.
+void wf_tile_parts(wf_tile *tile, wf_op **members, int count);
+
 // A contraction with elementwise members over the same points; members[0] is the contraction. False where it is none.
 bool wf_tile_contraction(wf_tile *tile, const char *name, wf_op *const *members, int member_count, wf_value *const *results, int result_count);
 

@@ -158,19 +158,36 @@ static bool is_member(wf_op *const *members, int count, const wf_value *value) {
   return false;
 }
 
-// A long sum of few results at the head of the group leaves its parts to a launch before.
-static void split_root(wf_tile *tile, wf_op **members, int count) {
+static void tile_members(wf_tile *tile, const char *name, wf_loc loc, wf_op **members, int count, wf_value *const *results, int result_count);
+
+// Reductions that share their loops are cut together, and their parts are one launch.
+static void split_for_gpu(wf_tile *tile, wf_op **members, int count) {
+  wf_op *partials[MAX_GROUP];
+  wf_value *results[MAX_GROUP];
+  int made = 0;
+  for (int i = 0; i < count && (i == 0 || wf_joins_reduction(members, 0, i)); i++)
+    if (wf_gpu_split_reduction(tile->function, members[i], &partials[made])) made++;
+  for (int i = 0; i < made; i++) results[i] = partials[i]->results[0];
+  if (made) tile_members(tile, results[0]->name, members[0]->loc, partials, made, results, made);
+}
+
+void wf_tile_parts(wf_tile *tile, wf_op **members, int count) {
   part all = {.count = count};
-  memcpy(all.members, members, sizeof *members * (size_t)count);
   wf_op *partial = NULL;
-  if (!same_points(&all) || (count > 1 && members[1]->combiner != WF_R_NONE)) return;
+  memcpy(all.members, members, sizeof *members * (size_t)count);
+  if (members[0]->kind != WF_O_COMPUTE || !same_points(&all)) return;
+  if (tile->target.gpu) {
+    split_for_gpu(tile, members, count);
+    return;
+  }
+  if (count > 1 && members[1]->combiner != WF_R_NONE) return;
   if (wf_split_reduction(tile->function, members[0], 0, &partial)) wf_tile_op(tile, partial);
 }
 
 static void tile_members(wf_tile *tile, const char *name, wf_loc loc, wf_op **members, int count, wf_value *const *results, int result_count) {
   int part_of[MAX_GROUP], parts = find_parts(members, count, part_of);
   if (parts == 1 && is_contraction_shape(members, count) && wf_tile_contraction(tile, name, members, count, results, result_count)) return;
-  if (parts == 1) split_root(tile, members, count);
+  if (parts == 1) wf_tile_parts(tile, members, count);
   wf_draft *draft = wf_draft_begin(tile->function, name, loc, tile->target);
   draft->threads = wf_gpu_threads(members, count);
   for (int i = 0; i < count; i++)

@@ -79,6 +79,17 @@ static void split_sums_keep_their_value(void **state) {
   assert_int_equal(launches, 2);
 }
 
+// Prime lengths leave a ragged last part; sums over the same points are cut together; a maximum starts from -inf.
+static void long_sums_are_cut_for_gpus(void **state) {
+  tile_case test = {.text = "func @f(%x: f32[70003] data, %g: f32[n, 3, 40, 50] data) -> (a: %a, b: %b, c: %c, m: %m) {\n"
+                            "  %a: f32[] = compute [] sum[i: 70003] %x[i] * %x[i]\n"
+                            "  %m: f32[] = compute [] max[i: 70003] -%x[i] - 5\n"
+                            "  %b: f32[3] = compute [c: 3] sum[n: n, h: 40, w: 50] %g[n, c, h, w]\n"
+                            "  %c: f32[3] = compute [c: 3] sum[n: n, h: 40, w: 50] %g[n, c, h, w] * %g[n, c, h, w]\n}\n",
+                    .symbol = "n", .value = 5, .passes = "fuse,layout,tile", .tolerance = 1e-6};
+  assert_int_equal(tile_check_gpu(&test), 4);
+}
+
 static void scatter_by_owners(void **state) {
   check(format("func @f(%%g: f32[9, 21] data, %%ids: i64[9] data) -> (y: %%y, z: %%z) {\n"
                "  %%y: f32[5, 21] = scatter sum [i: 9, d: 21] at [%%ids[i], d] %%g[i, d]\n"
@@ -166,7 +177,7 @@ int main(void) {
       cmocka_unit_test(elementwise_has_ragged_tails), cmocka_unit_test(long_axis_is_split_into_tasks),
       cmocka_unit_test(symbolic_extents_run_at_any_size), cmocka_unit_test(reductions_along_any_axis),
       cmocka_unit_test(arg_reductions_take_the_first_point), cmocka_unit_test(split_sums_keep_their_value),
-      cmocka_unit_test(scatter_by_owners), cmocka_unit_test(gather_reads_by_index),
+      cmocka_unit_test(long_sums_are_cut_for_gpus), cmocka_unit_test(scatter_by_owners), cmocka_unit_test(gather_reads_by_index),
       cmocka_unit_test(contractions_of_all_transpositions), cmocka_unit_test(contraction_with_symbolic_rows),
       cmocka_unit_test(convolution_and_its_gradients), cmocka_unit_test(batched_and_grouped_contractions),
       cmocka_unit_test(long_sums_of_few_results_are_cut), cmocka_unit_test(merged_heads_are_contractions),
