@@ -31,6 +31,22 @@ static bool check_dimension(wf_lower *lower, const wf_ast_expr *expr, wf_map *us
   return true;
 }
 
+// `shard weight[tp]` names an axis and places it nowhere: most likely the axis or the dimension was left out.
+static void check_places(wf_lower *lower, const wf_ast_stmt *stmt, const char *name) {
+  const wf_ast_decl *mesh = lower->model->mesh;
+  const char *dimensions[16], *hint = NULL;
+  int count = 0;
+  for (int i = 0; i < stmt->items.count; i++)
+    if (stmt->items.items[i].extent) return;
+  for (int i = 0; i < mesh->args.count && count < 16; i++)
+    if (mesh->args.items[i].name) dimensions[count++] = mesh->args.items[i].name;
+  for (int i = 0; i < stmt->items.count && !hint; i++)
+    if (!stmt->items.items[i].rest) hint = wf_did_you_mean(stmt->items.items[i].value->text, dimensions, count);
+  wf_diagnostic *error = wf_lower_error(lower, stmt->loc, "no axis of `%s` is placed over a dimension of the mesh `%s`", name, mesh->name);
+  wf_lower_where(lower, error, mesh->loc, "the mesh is declared here");
+  if (hint || count) wf_help(lower->diag, error, "an axis, then its dimension: shard %s[o: %s]", name, hint ? hint : dimensions[0]);
+}
+
 void wf_check_shard(wf_lower *lower, const wf_ast_stmt *stmt) {
   const char *name = stmt->names.items[0].text;
   if (!lower->model->mesh) {
@@ -58,6 +74,7 @@ void wf_check_shard(wf_lower *lower, const wf_ast_stmt *stmt) {
     wf_map_set(&axes, item->value->text, (void *)item);
     if (item->extent && !check_dimension(lower, item->extent, &used)) return;
   }
+  check_places(lower, stmt, name);
 }
 
 void wf_check_mesh(wf_lower *lower) {
