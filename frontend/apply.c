@@ -185,6 +185,7 @@ static wf_val check_result(wf_lower *lower, const wf_ast_decl *decl, int index, 
   if (!tensor) return wf_none();
   wf_loc loc = value.loc.source ? value.loc : tensor->loc;
   if (!wf_bind_type(lower, type, what, tensor->dtype, loc)) return wf_none();
+  wf_warn_new_extents(lower, decl, type);
   for (int pass = 0; pass < 2; pass++)
     if (!wf_unify_shape(lower, type, what, tensor->shape, tensor->rank, loc, pass)) return wf_none();
   return wf_tensor_val(lower, tensor, loc);
@@ -292,6 +293,7 @@ wf_val wf_apply(wf_lower *lower, const wf_callable *callable, const wf_val *give
     return wf_none();
   }
   if (!wf_lower_step(lower, loc) || !wf_lower_deeper(lower, loc)) return wf_none();
+  wf_map_set(&lower->model->applied, decl->name, (void *)decl);
   wf_val *args = WF_NEW_ARRAY(lower->arena, wf_val, count);
   for (int i = 0; i < count; i++) args[i] = given[i];
   wf_scope scope;

@@ -198,21 +198,29 @@ wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source
   double start = now();
   wf_net_model *model = wf_model_load(arena, diag, source, options);
   if (!model || diag->errors) return NULL;
+  double parsed = now() - start;
+  wf_compiled *compiled = wf_frontend_compile_model(model);
+  if (compiled) compiled->parse_seconds = parsed;
+  return compiled;
+}
+
+wf_compiled *wf_frontend_compile_model(wf_net_model *model) {
+  double start = now();
+  wf_diag *diag = model->diag;
   if (!model->net) {
-    wf_error(diag, (wf_loc){source, 0, 0, 0, 0}, "there is no net or op in this file");
+    wf_error(diag, (wf_loc){model->main->source, 0, 0, 0, 0}, "there is no net or op in this file");
     return NULL;
   }
-  wf_compiled *compiled = WF_NEW(arena, wf_compiled);
+  wf_compiled *compiled = WF_NEW(model->arena, wf_compiled);
   compiled->model = model;
-  compiled->parse_seconds = now() - start;
-  compiled->module = wf_module_create(arena, diag);
-  compiled->train = WF_NEW(arena, wf_train_spec);
+  compiled->module = wf_module_create(model->arena, diag);
+  compiled->train = WF_NEW(model->arena, wf_train_spec);
   wf_lower *lower = wf_lower_create(model, compiled->module);
   wf_check_mesh(lower);
   bool trains = model->train && !strcmp(model->train->name, model->net->name);
   bool good = trains ? lower_with_train(lower, compiled->train) : lower_without_train(lower, compiled->train);
   if (!good || diag->errors) return NULL;
   finish_fields(compiled->module, compiled->train);
-  compiled->lower_seconds = now() - start - compiled->parse_seconds;
+  compiled->lower_seconds = now() - start;
   return compiled;
 }

@@ -38,6 +38,7 @@ typedef struct wf_net_model {
   WF_VEC(wf_ast_file *) files;  // main, imports, library
   wf_map decls;                 // name -> wf_ast_decl: op, net, optimizer, let. The main file's over imports' over the library's
   wf_ast_decl *train, *mesh;    // of the main file, or NULL
+  wf_map applied;               // declarations that were carried out
   wf_ast_decl *net;             // the train block's net, or --set net=NAME, or the last net of the main file; NULL where none
 } wf_net_model;
 // NULL only where the source could not be parsed at all; check diag->errors.
@@ -87,4 +88,8 @@ typedef struct wf_compiled {
 //   infer (the net's inputs as data, params, states)            -> the net's results by name
 // Data inputs bear the net's argument names, then the target names of loss and metrics.
 wf_compiled *wf_frontend_compile(wf_arena *arena, wf_diag *diag, const wf_source *source, const wf_frontend_options *options);
+wf_compiled *wf_frontend_compile_model(wf_net_model *model);   // the same from a model that was loaded without errors
+// Mistakes in ops and nets of the main file that the main net does not call, as far as they do not depend on extents
+// (frontend/check.c). False with errors in the model's diag.
+bool wf_frontend_check(wf_net_model *model);
 #endif

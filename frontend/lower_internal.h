@@ -92,6 +92,8 @@ struct wf_lower {
   wf_map constants;             // file-level lets: name -> wf_val, evaluated on first use
   wf_map symbols;               // wf_lower_bind_symbol: name -> wf_dim
   bool binding_symbols;         // unknown names in shapes become symbols of the module
+  bool unmet;                   // a `where` did not hold
+  wf_dim_list guessed_rest;     // what a `..` stands for where no argument says it; count 0: an error
   wf_map parameter_index;       // name -> index + 1
   WF_VEC(wf_parameter) parameters;
   wf_map inputs;                // of the outermost function: parameter name -> wf_value
@@ -192,6 +194,7 @@ wf_val wf_lower_read(wf_lower *lower, const wf_ast_expr *expr);
 bool wf_unify_shape(wf_lower *lower, const wf_ast_type *type, const char *what, const wf_dim *const *shape, int rank, wf_loc where, bool compound);
 bool wf_bind_type(wf_lower *lower, const wf_ast_type *type, const char *what, wf_dtype actual, wf_loc where);
 bool wf_type_shape(wf_lower *lower, const wf_ast_type *type, wf_dtype *out_type, wf_dim_list *out_shape, bool quiet);   // all names known
+void wf_warn_new_extents(wf_lower *lower, const wf_ast_decl *decl, const wf_ast_type *type);
 bool wf_assume_extent(wf_lower *lower, const wf_dim *extent, wf_loc loc);
 void wf_check_where(wf_lower *lower, const wf_ast_decl *decl);
 

@@ -156,6 +156,7 @@ wf_net_model *wf_model_load(wf_arena *arena, wf_diag *diag, const wf_source *sou
   if (options) model->limits = options->limits;
   fill_limits(&model->limits);
   wf_map_init(&model->decls, arena);
+  wf_map_init(&model->applied, arena);
   if (source->size > (size_t)model->limits.file) {
     wf_error(diag, (wf_loc){source, 0, 0, 0, 0}, "the file is larger than the limit of %lld bytes", (long long)model->limits.file);
     return NULL;

@@ -55,6 +55,11 @@ static void unknown_type(wf_lower *lower, const wf_ast_type *type) {
 }
 
 static bool append_rest(wf_lower *lower, const wf_ast_item *item, const wf_dim **dims, int *count, bool quiet) {
+  if (lower->frame && !lower->frame->has_rest && lower->guessed_rest.count) {
+    lower->frame->has_rest = true;
+    lower->frame->rest = lower->guessed_rest;
+    lower->frame->rest_loc = item->loc;
+  }
   if (!lower->frame || !lower->frame->has_rest) {
     if (!quiet) wf_lower_error(lower, item->loc, "`..` is not known here: no argument of the signature has it");
     return false;
@@ -262,6 +267,29 @@ bool wf_unify_shape(wf_lower *lower, const wf_ast_type *type, const char *what, 
   return fits;
 }
 
+// A name that only the result's type holds takes the extent that the body gives; where it looks like one that is known, that is
+// said once.
+void wf_warn_new_extents(wf_lower *lower, const wf_ast_decl *decl, const wf_ast_type *type) {
+  const char *names[128];
+  int count = 0;
+  const wf_map *entries = &lower->frame->scope->entries;
+  for (int i = 0; i < entries->count && count < 128; i++) names[count++] = entries->keys[i];
+  for (int i = 0; i < type->shape.count; i++) {
+    const wf_ast_item *item = &type->shape.items[i];
+    const char *name = NULL;
+    if (item->rest || !count_unknown(lower, item->value, &name) || strlen(name) < 3) continue;
+    const char *meant = wf_did_you_mean(name, names, count);
+    bool said = false;
+    for (int k = 0; k < lower->diag->list.count && !said; k++) {
+      const wf_loc *loc = &lower->diag->list.items[k]->loc;
+      said = loc->source == item->loc.source && loc->line == item->loc.line && loc->column == item->loc.column;
+    }
+    if (!meant || said) continue;
+    wf_diagnostic *warning = wf_warning(lower->diag, item->loc, "nothing but the result of `%s` has the extent `%s`: the body says what it is", decl->name, name);
+    wf_help(lower->diag, warning, "did you mean `%s`?", meant);
+  }
+}
+
 // ---- facts ------------------------------------------------------------------------------------------------------------------
 static void add_fact(wf_lower *lower, const wf_dim *dim, bool zero, wf_loc loc) {
   for (int i = 0; i < lower->module->facts.count; i++)
@@ -307,6 +335,7 @@ static const wf_dim *fact_of(wf_ast_operator op, const wf_dim *a, const wf_dim *
 }
 
 static void broken_where(wf_lower *lower, const wf_ast_decl *decl, const wf_ast_expr *expr, const wf_val *a, const wf_val *b) {
+  lower->unmet = true;
   wf_text text;
   wf_text_init(&text);
   wf_ast_print_expr(&text, expr);

@@ -319,6 +319,14 @@ static wf_val int_power(wf_lower *lower, int64_t a, int64_t b, wf_loc loc) {
   return wf_int_val(result, loc);
 }
 
+// Of two numbers of which none, where one is NaN, or one of the three holds.
+static wf_val fold_comparison(wf_lower *lower, wf_ast_operator op, bool less, bool equal, bool greater, wf_loc loc) {
+  if (op < WF_OP_LT || op > WF_OP_NE) return wf_lower_error(lower, loc, "`%s` needs bools", wf_ast_operator_text[op]), wf_none();
+  bool holds = op == WF_OP_LT ? less : op == WF_OP_LE ? less || equal : op == WF_OP_GT ? greater : op == WF_OP_GE ? greater || equal
+             : op == WF_OP_EQ ? equal : !equal;
+  return wf_bool_val(holds, loc);
+}
+
 static wf_val fold_ints(wf_lower *lower, wf_ast_operator op, int64_t a, int64_t b, wf_loc loc) {
   int64_t result;
   switch (op) {
@@ -333,15 +341,10 @@ static wf_val fold_ints(wf_lower *lower, wf_ast_operator op, int64_t a, int64_t 
       if (b == 0) return wf_lower_error(lower, loc, "division by zero"), wf_none();
       return wf_float_val((double)a / (double)b, loc);
     case WF_OP_POW: return b >= 0 ? int_power(lower, a, b, loc) : wf_float_val(pow((double)a, (double)b), loc);
-    case WF_OP_LT: return wf_bool_val(a < b, loc);
-    case WF_OP_LE: return wf_bool_val(a <= b, loc);
-    case WF_OP_GT: return wf_bool_val(a > b, loc);
-    case WF_OP_GE: return wf_bool_val(a >= b, loc);
-    case WF_OP_EQ: return wf_bool_val(a == b, loc);
-    case WF_OP_NE: return wf_bool_val(a != b, loc);
+    case WF_OP_LT: case WF_OP_LE: case WF_OP_GT: case WF_OP_GE: case WF_OP_EQ: case WF_OP_NE:
     case WF_OP_AND: case WF_OP_OR: case WF_OP_NEG: case WF_OP_NOT: break;
   }
-  return wf_lower_error(lower, loc, "`%s` needs bools", wf_ast_operator_text[op]), wf_none();
+  return fold_comparison(lower, op, a < b, a == b, a > b, loc);
 }
 
 static wf_val fold_floats(wf_lower *lower, wf_ast_operator op, double a, double b, wf_loc loc) {
@@ -353,15 +356,10 @@ static wf_val fold_floats(wf_lower *lower, wf_ast_operator op, double a, double 
     case WF_OP_FLOORDIV: return wf_float_val(floor(a / b), loc);
     case WF_OP_MOD: return wf_float_val(a - b * floor(a / b), loc);
     case WF_OP_POW: return wf_float_val(pow(a, b), loc);
-    case WF_OP_LT: return wf_bool_val(a < b, loc);
-    case WF_OP_LE: return wf_bool_val(a <= b, loc);
-    case WF_OP_GT: return wf_bool_val(a > b, loc);
-    case WF_OP_GE: return wf_bool_val(a >= b, loc);
-    case WF_OP_EQ: return wf_bool_val(a == b, loc);
-    case WF_OP_NE: return wf_bool_val(a != b, loc);
+    case WF_OP_LT: case WF_OP_LE: case WF_OP_GT: case WF_OP_GE: case WF_OP_EQ: case WF_OP_NE:
     case WF_OP_AND: case WF_OP_OR: case WF_OP_NEG: case WF_OP_NOT: break;
   }
-  return wf_lower_error(lower, loc, "`%s` needs bools", wf_ast_operator_text[op]), wf_none();
+  return fold_comparison(lower, op, a < b, a == b, a > b, loc);
 }
 
 static wf_val divide_dims(wf_lower *lower, wf_ast_operator op, const wf_dim *a, const wf_dim *b, wf_loc loc) {
