@@ -6,13 +6,13 @@
 
 enum {
   MOST_PREFETCHED = 12,     // elements a thread holds of the next step: accumulators, operands and these fit 128 registers
-  MOST_PARTS = 64,          // of a long sum
+  MOST_PARTS = 256,         // of a long sum
   LEAST_PART = 128,         // points of k that a part is worth
   STEP_CYCLES = 500,        // global memory, barrier: of a step that nothing else hides
   LAUNCH_CYCLES = 4000,     // of the second launch that adds parts up
   CACHE_BYTES = 16,         // a cycle, of the second-level cache for one multiprocessor
   FEW_ROWS = 17, FEW_RESULTS = 8192,   // that a loop nest with a warp a result makes as well
-  CHEAP_MEMBERS = 24,       // scalar operations stored with an element; more want registers beyond the 128 of two large blocks
+  CHEAP_MEMBERS = 12,       // scalar operations stored with an element; more want registers beyond the 128 of two large blocks
   RESIDENT_THREADS = 1024   // on one multiprocessor, at about 64 registers or more a thread
 };
 
@@ -135,36 +135,50 @@ static double cycles(const block_shape *s, double m, double n, double k, double 
   return (busy > waiting ? busy : waiting) + fetched / 2;
 }
 
-typedef struct choice { const block_shape *shape; int parts; double cycles; } choice;
+typedef struct choice { const block_shape *shape; wf_gpu_cut cuts[WF_GPU_CUTS]; double cycles; } choice;
 
-// The reduction axis that is cut into parts: the longest, but not the one along which neighbouring threads copy.
-static const wf_atom *cut_axis(const wf_contraction *c) {
-  const wf_atom *longest = NULL;
+// The reduction axes that may be cut into parts, longest first: those of the op itself, but not the one along which neighbouring
+// threads copy.
+typedef struct cut_axes { const wf_atom *axes[WF_MAX_DIGITS]; int count; } cut_axes;
+
+static cut_axes cut_axes_of(const wf_contraction *c) {
+  cut_axes all = {.count = 0};
   int count = c->k.count > 1 ? c->k.count - 1 : c->k.count;
   for (int i = 0; i < count; i++) {
     const wf_atom *axis = c->k.digits[i].axis;
     bool own = false;
     for (int r = 0; r < c->op->reduction_count; r++) own |= c->op->reduction_axes[r] == axis;
-    if (own && (!longest || wf_draft_estimate(axis->extent) > wf_draft_estimate(longest->extent))) longest = axis;
+    if (!own) continue;
+    int at = all.count++;
+    for (; at > 0 && wf_draft_estimate(all.axes[at - 1]->extent) < wf_draft_estimate(axis->extent); at--) all.axes[at] = all.axes[at - 1];
+    all.axes[at] = axis;
   }
-  return longest;
+  return all;
 }
 
-static bool can_cut(const wf_atom *axis, double k, int parts) {
-  return axis && k / parts >= LEAST_PART && known(axis->extent, parts) % parts == 0;
+// `parts` (a power of two) as cuts of one axis, or of two where one is not long enough. An axis of unknown extent takes all.
+static bool cut_into(const cut_axes *axes, int parts, wf_gpu_cut *out) {
+  for (int i = 0; i < WF_GPU_CUTS; i++) {
+    const wf_atom *axis = i < axes->count ? axes->axes[i] : NULL;
+    int here = 1;
+    while (axis && here < parts && known(axis->extent, parts) % (2 * here) == 0) here *= 2;
+    out[i] = (wf_gpu_cut){axis, here};
+    parts /= here;
+  }
+  return parts == 1;
 }
 
 typedef struct limits { int processors, most_points, most_threads; } limits;   // points: of C, of one thread
 
-static void try_shape(const wf_contraction *c, const block_shape *s, const wf_atom *cut, limits most, choice *best) {
+static void try_shape(const wf_contraction *c, const block_shape *s, const cut_axes *axes, limits most, choice *best) {
   double m = estimate(&c->m), n = estimate(&c->n), k = estimate(&c->k), batch = estimate(&c->batch);
   if (s->tm * s->tn > most.most_points || threads_of(s) > most.most_threads) return;
   for (int parts = 1; parts <= MOST_PARTS; parts *= 2) {
-    if (parts > 1 && !can_cut(cut, k, parts)) continue;
-    double took = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), most.processors);
-    if (parts > 1) took += LAUNCH_CYCLES + parts * m * n * batch * 8 / 2000;
-    if (best->shape && took >= best->cycles) continue;
-    *best = (choice){s, parts, took};
+    choice now = {.shape = s};
+    if (!cut_into(axes, parts, now.cuts) || (parts > 1 && k / parts < LEAST_PART)) break;
+    now.cycles = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), most.processors);
+    if (parts > 1) now.cycles += LAUNCH_CYCLES + parts * m * n * batch * 8 / 2000;
+    if (!best->shape || now.cycles < best->cycles) *best = now;
   }
 }
 
@@ -183,10 +197,11 @@ wf_gpu_plan wf_plan_gpu_contraction(wf_module *module, wf_contraction *c, double
   bool wide = wf_dtype_bytes(c->op->accumulator) == 8;   // two registers an element
   limits most = {target.gpu >= 90 ? 132 : 108, wide ? 16 : 64, member_cost > CHEAP_MEMBERS ? 128 : 256};
   choice best = {0};
-  const wf_atom *cut = cut_axis(c);
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], cut, most, &best);
+  cut_axes axes = cut_axes_of(c);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) try_shape(c, &shapes[i], &axes, most, &best);
   const block_shape *s = best.shape;
-  wf_gpu_plan plan = {.bm = s->bm, .bn = s->bn, .tm = s->tm, .tn = s->tn, .threads = threads_of(s), .parts = best.parts, .cut = cut};
+  wf_gpu_plan plan = {.bm = s->bm, .bn = s->bn, .tm = s->tm, .tn = s->tn, .threads = threads_of(s)};
+  memcpy(plan.cuts, best.cuts, sizeof plan.cuts);
   plan.leave = few_results(c) && best.cycles > results_cycles(c);
   double each = (double)(s->bm + s->bn) / plan.threads;
   choose_step(module, c, &plan, each * 16 <= MOST_PREFETCHED && !wide ? 16 : 8);

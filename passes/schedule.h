@@ -29,12 +29,15 @@ typedef struct wf_contraction_plan {
   bool pack_ahead;               // B is packed by a launch of its own, else by each task
 } wf_contraction_plan;
 
+enum { WF_GPU_CUTS = 2 };
+typedef struct wf_gpu_cut { const wf_atom *axis; int parts; } wf_gpu_cut;   // of a reduction axis
+
 // Of a GPU. A block of threads makes bm x bn of C in steps of bk of k, each thread tm x tn of it.
 typedef struct wf_gpu_plan {
   int bm, bn, bk, tm, tn, threads;
   int k_inner;                   // so many last digits of k make a step of exactly bk; 0: steps are cut from the flat k
   int a_vector, b_vector;        // elements that a thread copies at once, along the run of the operand
-  int parts; const wf_atom *cut; // parts of k, each a sum of its own, along this reduction axis; 1: not cut
+  wf_gpu_cut cuts[WF_GPU_CUTS];  // of k into parts, each a sum of its own; 1 part: not cut
   bool leave;                    // a loop nest does as well
 } wf_gpu_plan;
 

@@ -141,6 +141,40 @@ static void long_sums_of_few_blocks_are_cut(void **state) {
   assert_int_equal(launches, 2);
 }
 
+// Two axes are cut where one is too short, and all parts are added up at once.
+static void two_axes_are_cut(void **state) {
+  const char *text = "func @f(%g: f32[16, 16, 20, 64] data, %x: f32[16, 16, 12, 64] data) -> (w: %w) {\n"
+                     "  %w: f32[20, 12] = compute [o: 20, c: 12] sum[y: 16, x: 16, n: 64] %g[y, x, o, n] * %x[y, x, c, n]\n}\n";
+  int launches = check(format("%s", text));
+  assert_int_equal(launches, 2);
+  char *kernels = kernels_of(text, both[0]);
+  assert_non_null(strstr(kernels, "%w.part.part: f32[8, 16, 20, 12] out"));
+  free(kernels);
+}
+
+// Convolutions of random sizes, strides, paddings and dilations in two dimensions, in both storage orders.
+static void convolutions_of_random_shapes(void **state) {
+  uint32_t seed = 11;
+  for (int i = 0; i < 12; i++) {
+    int r[10];
+    for (int k = 0; k < 10; k++) {
+      seed = seed * 1664525u + 1013904223u;
+      r[k] = (int)(seed >> 20);
+    }
+    int stride = 1 + r[0] % 3, dilation = 1 + r[1] % 2, kernel = 3 - 2 * (r[2] % 4 == 0), pad = r[3] % (kernel + 1), c = 3 + r[4] % 14, o = 16 + r[5] % 30;
+    int reach = dilation * (kernel - 1) + 1, h = reach + 4 * stride + r[6] % 9, w = reach + 4 * stride + r[7] % 11, batch = 1 + r[8] % 4;
+    int y = (h + 2 * pad - reach) / stride + 1, x = (w + 2 * pad - reach) / stride + 1;
+    char *layout = r[9] % 2 ? format(" layout(1 @ %d, 2 @ %d, 3 @ %d, 0 @ 1; size %d)", y * x * batch, x * batch, batch, o * y * x * batch) : format(" ");
+    check(format("func @f(%%x: f32[%d, %d, %d, %d] data, %%w: f32[%d, %d, %d, %d] param) -> (z: %%z) {\n"
+                 "  %%y: f32[%d, %d, %d, %d]%s = compute [n: %d, o: %d, y: %d, x: %d] sum[c: %d, r: %d, s: %d] "
+                 "(%%x[n, c, %d*y + %d*r - %d, %d*x + %d*s - %d] else 0) * %%w[o, c, r, s]\n"
+                 "  %%z: f32[%d, %d, %d, %d] = compute [n: %d, o: %d, y: %d, x: %d] %%y[n, o, y, x]\n}\n",
+                 batch, c, h, w, o, c, kernel, kernel, batch, o, y, x, layout, batch, o, y, x, c, kernel, kernel, stride, dilation, pad, stride, dilation, pad,
+                 batch, o, y, x, batch, o, y, x));
+    free(layout);
+  }
+}
+
 // What the schedule promises, in the text of the kernel.
 static void tiles_are_shared_and_double_buffered(void **state) {
   char *text = kernels_of("func @f(%x: f32[4096, 4096] data, %w: f32[4096, 4096] param) -> (y: %y) {\n"
@@ -159,6 +193,7 @@ int main(void) {
       cmocka_unit_test(strided_and_dilated_convolutions), cmocka_unit_test(convolutions_of_one_and_three_dimensions),
       cmocka_unit_test(batched_and_grouped_products), cmocka_unit_test(merged_heads_are_contractions),
       cmocka_unit_test(members_are_stored_with_the_tile), cmocka_unit_test(narrow_operands_and_wide_sums),
+      cmocka_unit_test(convolutions_of_random_shapes), cmocka_unit_test(two_axes_are_cut),
       cmocka_unit_test(long_sums_of_few_blocks_are_cut), cmocka_unit_test(tiles_are_shared_and_double_buffered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
