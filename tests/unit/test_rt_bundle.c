@@ -16,11 +16,12 @@ static const wf_program *const both[2] = {&targets[0], &targets[1]};
 
 static void make_targets(void) {
   static wf_plan_kernel kernels[KERNELS];
+  static int first_symbol = 0;
   for (int i = 0; i < 2; i++) targets[i] = test_program;
   memcpy(kernels, test_kernels, sizeof kernels);
   kernels[1].threads = 128;
   kernels[1].shared_bytes = 4096;
-  kernels[1].symbols = (int[]){0};
+  kernels[1].symbols = &first_symbol;
   kernels[1].symbol_count = 1;
   targets[0].target = "x86-64-v3";
   targets[1].target = "sm_80";
