@@ -3,7 +3,7 @@
 // the program; so nothing is reported that might be right.
 #include "ir/verify_internal.h"
 
-enum { MAX_ACCESSES = 64, MAX_GUARDS = 16, MAX_ELEMENTS = 48 * 1024 };
+enum { MAX_ACCESSES = 64, MAX_GUARDS = 16, MAX_ELEMENTS = 48 * 1024 };   // elements: what a block's shared memory holds
 
 typedef struct access {
   const wf_value *buffer;
@@ -22,7 +22,7 @@ typedef struct race_check {
   int count;
   const wf_stmt *stmt;
   bool reported;
-  int first[MAX_ELEMENTS], second[MAX_ELEMENTS];   // by element: two threads + 1 of one access, 0: none
+  int elements, *first, *second;   // by element: two threads + 1 of one access, 0: none
 } race_check;
 
 // ---- values of a thread --------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ static int64_t element_of(const wf_value *buffer, const wf_expr *const *indices,
 static void note(race_check *c, const access *a, bool enter) {
   for (int t = 0; t < c->threads; t++) {
     int64_t at = a->elements[t];
-    if (at < 0 || at >= MAX_ELEMENTS) continue;
+    if (at < 0 || at >= c->elements) continue;
     int *slot = enter && c->first[at] ? &c->second[at] : &c->first[at];
     *slot = enter ? t + 1 : 0;
     if (!enter) c->second[at] = 0;
@@ -86,7 +86,7 @@ static bool meet(race_check *c, const access *a, const access *b, int64_t *out_e
   note(c, a, true);
   for (int u = 0; u < c->threads && !found; u++) {
     int64_t at = b->elements[u];
-    if (at < 0 || at >= MAX_ELEMENTS) continue;
+    if (at < 0 || at >= c->elements) continue;
     int other = c->first[at] != u + 1 ? c->first[at] : c->second[at];
     found = other != 0 && other != u + 1;
     if (found) *out_element = at, out_threads[0] = other - 1, out_threads[1] = u;
@@ -164,8 +164,25 @@ static void check_block(race_check *c, const wf_block *block) {
   }
 }
 
-void wf_verify_shared_races(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *thread_loop) {
+// Of the largest shared buffer.
+static int64_t most_elements(const wf_block *around) {
+  int64_t most = 0, extent;
+  for (int i = 0; i < around->list.count; i++) {
+    const wf_stmt *stmt = around->list.items[i];
+    int64_t count = 1;
+    for (int k = 0; stmt->kind == WF_STMT_ALLOC && k < stmt->buffer->rank && count <= MAX_ELEMENTS; k++)
+      count *= wf_dim_is_const(stmt->buffer->shape[k], &extent) ? extent : 1;
+    if (stmt->kind == WF_STMT_ALLOC && count > most) most = count;
+  }
+  return most < MAX_ELEMENTS ? most : MAX_ELEMENTS;
+}
+
+void wf_verify_shared_races(wf_verifier *v, const wf_kernel *kernel, const wf_block *around, const wf_stmt *thread_loop) {
+  int elements = (int)most_elements(around);
+  if (!elements) return;
   race_check *c = WF_NEW(v->arena, race_check);
-  *c = (race_check){.v = v, .thread = thread_loop->axis, .threads = wf_kernel_threads(kernel)};
+  *c = (race_check){.v = v, .thread = thread_loop->axis, .threads = wf_kernel_threads(kernel), .elements = elements};
+  c->first = WF_NEW_ARRAY(v->arena, int, elements);
+  c->second = WF_NEW_ARRAY(v->arena, int, elements);
   check_block(c, &thread_loop->body);
 }

@@ -82,10 +82,22 @@ static void check_barrier(thread_check *c, place p) {
 
 static void check_body(thread_check *c, const wf_block *block, place p);
 
+static bool joins_threads(const wf_block *block) {
+  for (int i = 0; i < block->list.count; i++) {
+    const wf_stmt *stmt = block->list.items[i];
+    if (stmt->kind == WF_STMT_BARRIER || stmt->kind == WF_STMT_REDUCE || joins_threads(&stmt->body)) return true;
+  }
+  return false;
+}
+
+static place inside(const thread_check *c, place p, const wf_stmt *stmt, const wf_expr *condition) {
+  return joins_threads(&stmt->body) ? below(c, p, condition) : p;
+}
+
 static void check_for(thread_check *c, const wf_stmt *stmt, place p) {
   c->v->what = wf_arena_printf(c->v->arena, "for %s %s", wf_bind_names[stmt->bind], stmt->axis->name);
   if (stmt->bind == WF_BIND_TASK || stmt->bind >= WF_BIND_GRID) wf_broken(c->v, "inside the thread loop stand serial, vector and unroll loops");
-  p = below(c, p, wf_expr_index(c->kernel->module, stmt->axis->extent));
+  p = inside(c, p, stmt, wf_expr_index(c->kernel->module, stmt->axis->extent));
   p.in_vector |= stmt->bind == WF_BIND_VECTOR;
   check_body(c, &stmt->body, p);
 }
@@ -96,7 +108,7 @@ static void check_body(thread_check *c, const wf_block *block, place p) {
     c->v->loc = stmt->loc;
     switch (stmt->kind) {
       case WF_STMT_FOR: check_for(c, stmt, p); break;
-      case WF_STMT_IF: check_body(c, &stmt->body, below(c, p, stmt->condition)); break;
+      case WF_STMT_IF: check_body(c, &stmt->body, inside(c, p, stmt, stmt->condition)); break;
       case WF_STMT_ALLOC:
         c->v->what = wf_arena_printf(c->v->arena, "alloc %%%s", stmt->buffer->name);
         if (stmt->buffer->space != WF_SPACE_REGISTER) wf_broken(c->v, "a thread has registers alone; shared buffers stand before the thread loop");
@@ -124,7 +136,7 @@ static int64_t shared_bytes(wf_verifier *v, const wf_stmt *stmt) {
   return count * wf_dtype_bytes(buffer->dtype);
 }
 
-static void check_thread_loop(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *loop) {
+static void check_thread_loop(wf_verifier *v, const wf_kernel *kernel, const wf_block *around, const wf_stmt *loop) {
   int64_t threads = 0;
   v->loc = loop->loc;
   v->what = wf_arena_printf(v->arena, "for thread %s", loop->axis->name);
@@ -139,7 +151,7 @@ static void check_thread_loop(wf_verifier *v, const wf_kernel *kernel, const wf_
   thread_check c = {.v = v, .kernel = kernel, .thread = loop->axis, .lane = wf_dim_as_atom(lane)};
   c.warp = (wf_binding){loop->axis, wf_dim_add(wf_dim_scale(warp, WARP), lane)};
   check_body(&c, &loop->body, (place){0});
-  wf_verify_shared_races(v, kernel, loop);
+  wf_verify_shared_races(v, kernel, around, loop);
 }
 
 static void check_section(wf_verifier *v, const wf_kernel *kernel, const wf_block *section) {
@@ -154,7 +166,7 @@ static void check_section(wf_verifier *v, const wf_kernel *kernel, const wf_bloc
   v->what = NULL;
   if (shared > MAX_SHARED_BYTES) wf_broken(v, "a block takes %lld bytes of shared memory; there are %d", (long long)shared, MAX_SHARED_BYTES);
   const wf_stmt *loop = at + 1 == count ? block->list.items[at] : NULL;
-  if (loop && loop->kind == WF_STMT_FOR && loop->bind == WF_BIND_THREAD) check_thread_loop(v, kernel, loop);
+  if (loop && loop->kind == WF_STMT_FOR && loop->bind == WF_BIND_THREAD) check_thread_loop(v, kernel, block, loop);
   else wf_broken(v, "a section of a thread program is grid loops around shared buffers and one thread loop");
 }
 

@@ -38,5 +38,6 @@ void wf_verify_kernel_with(wf_verifier *v, const wf_kernel *kernel);
 // The rules of thread programs (kir_verify_threads.c): the shape of sections, spaces, where barriers and reduces may stand.
 void wf_verify_threads(wf_verifier *v, const wf_kernel *kernel);
 // Shared memory that a block reads or writes at an element that another thread stores, with no barrier in between (kir_races.c).
-void wf_verify_shared_races(wf_verifier *v, const wf_kernel *kernel, const wf_stmt *thread_loop);
+// around: the block that holds the shared buffers and the thread loop.
+void wf_verify_shared_races(wf_verifier *v, const wf_kernel *kernel, const wf_block *around, const wf_stmt *thread_loop);
 #endif
