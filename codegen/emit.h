@@ -135,7 +135,11 @@ wf_llvm wf_emit_math(wf_emit *e, wf_scalar op, wf_llvm a, wf_llvm b);
 wf_llvm wf_emit_random(wf_emit *e, uint64_t site, wf_llvm seed, wf_llvm step, wf_llvm index);
 
 // emit_kernel.c
-typedef struct wf_emit_loop { LLVMBasicBlockRef body, after; wf_llvm counter, limit; } wf_emit_loop;
+typedef struct wf_emit_loop {
+  LLVMBasicBlockRef body, after;
+  wf_llvm counter, limit;
+  bool keep;                    // not to be unrolled by anyone
+} wf_emit_loop;
 typedef struct wf_emit_nest { const wf_stmt *loops[16]; int count; const wf_block *body; } wf_emit_nest;
 typedef struct wf_emitted_kernel { const wf_dim *tasks, *scratch_bytes; } wf_emitted_kernel;
 LLVMBasicBlockRef wf_new_block(wf_emit *e, const char *name);

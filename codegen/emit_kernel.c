@@ -1,5 +1,6 @@
 // One kernel of the kernel IR as one LLVM function: loops, ifs, allocs, statements. What stands around them is in emit_tasks.c
 // (the host) and emit_threads.c (GPUs).
+#include <llvm-c/DebugInfo.h>
 #include "codegen/emit.h"
 
 // Unrolled statements beyond this are emitted as loops: register buffers fall to the stack, results stay the same.
@@ -20,18 +21,36 @@ wf_emit_loop wf_open_loop(wf_emit *e, const char *name, wf_llvm first, wf_llvm l
   return l;
 }
 
+// The last branch of a loop that is to stay one, in LLVM and (as .pragma "nounroll") in ptxas.
+static void forbid_unrolling(wf_emit *e, wf_llvm branch) {
+  static const char disable[] = "llvm.loop.unroll.disable", kind[] = "llvm.loop";
+  LLVMMetadataRef name = LLVMMDStringInContext2(e->context, disable, sizeof disable - 1);
+  LLVMMetadataRef self = LLVMTemporaryMDNode(e->context, NULL, 0), operands[2] = {self, LLVMMDNodeInContext2(e->context, &name, 1)};
+  LLVMMetadataRef loop = LLVMMDNodeInContext2(e->context, operands, 2);
+  LLVMMetadataReplaceAllUsesWith(self, loop);   // a loop's node names itself first
+  LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(e->context, kind, sizeof kind - 1), LLVMMetadataAsValue(e->context, loop));
+}
+
 void wf_close_loop(wf_emit *e, wf_emit_loop *l) {
   wf_llvm next = LLVMBuildNSWAdd(e->builder, l->counter, wf_int_like(e, l->counter, 1), "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(e->builder);
   LLVMAddIncoming(l->counter, &next, &latch, 1);
-  LLVMBuildCondBr(e->builder, wf_icmp(e, LLVMIntSLT, next, l->limit), l->body, l->after);
+  wf_llvm branch = LLVMBuildCondBr(e->builder, wf_icmp(e, LLVMIntSLT, next, l->limit), l->body, l->after);
+  if (l->keep) forbid_unrolling(e, branch);
   LLVMPositionBuilderAtEnd(e->builder, l->after);
+}
+
+static bool has_barrier(const wf_block *block) {
+  for (int i = 0; i < block->list.count; i++)
+    if (block->list.items[i]->kind == WF_STMT_BARRIER || has_barrier(&block->list.items[i]->body)) return true;
+  return false;
 }
 
 static void emit_serial(wf_emit *e, const wf_stmt *s) {
   const wf_dim *extent = wf_specialise(e, s->axis->extent);
   wf_llvm limit = wf_emit_index(e, extent);
   wf_emit_loop l = wf_open_loop(e, s->axis->name, wf_int_like(e, limit, 0), limit, wf_dim_range(extent).low < 1);
+  l.keep = has_barrier(&s->body);   // its schedule unrolled what is worth it; ptxas goes on until registers spill
   e->depth++;
   wf_bind_axis(e, s->axis, (wf_axis_state){.kind = WF_AXIS_VALUE, .value = l.counter, .depth = e->depth});
   wf_open_hoist(e);
