@@ -1,16 +1,10 @@
 // Shared by the tests that compile and run kernels on this machine: from text to a callable entry.
 #ifndef WEFT_TESTS_KERNEL_SUPPORT_H
 #define WEFT_TESTS_KERNEL_SUPPORT_H
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "codegen/compile.h"
 #include "runtime/load_object.h"
 #include "runtime/plan.h"
+#include "tests/unit/wir_support.h"
 
 typedef struct built {
   wf_arena *arena;
@@ -30,10 +24,8 @@ static inline void fail_with(wf_diag *diag, const char *text) {
 }
 
 static inline built parse_kernels(const char *text) {
-  built b = {.arena = wf_arena_create()};
-  b.diag = wf_diag_create(b.arena);
-  b.module = wf_parse_module(b.arena, b.diag, wf_source_from_text(b.arena, "test.wir", text));
-  if (!b.module || b.diag->errors) fail_with(b.diag, text);
+  ir_test t = ir_test_parse_good(text);
+  built b = {.arena = t.arena, .diag = t.diag, .module = t.module};
   for (int i = 0; i < b.module->kernels.count && i < 32; i++)
     b.kernels[b.count++] = (wf_compile_kernel){.kernel = b.module->kernels.items[i], .entry = wf_arena_printf(b.arena, "k%d", i)};
   return b;

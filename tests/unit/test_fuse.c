@@ -81,43 +81,19 @@ static void convolution_chain_with_layouts(void **state) {
 
 // A half-precision value keeps its rounding when its store is fused away.
 static void narrow_values_round_when_fused(void **state) {
-  wf_arena *arena = wf_arena_create();
-  wf_diag *diag = wf_diag_create(arena);
-  const char *text = "func @f(%x: f32[8] data) -> (b: %b) {\n"
-                     "  %a: bf16[8] = compute [i: 8] %x[i] * 1.0078125\n"
-                     "  %b: f32[8] = compute [i: 8] %a[i] * 1.00390625\n}\n";
-  wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "t.wir", text));
-  assert_non_null(module);
-  assert_true(wf_pipeline_run(module, "fuse", &(wf_pipeline_hooks){.verify = true}));
-  wf_text out;
-  wf_text_init(&out);
-  wf_print_module(&out, module);
-  assert_non_null(strstr(out.data, "bf16("));
-  assert_null(strstr(out.data, "%a"));
-  wf_text_deinit(&out);
-  wf_arena_destroy(arena);
-}
-
-static char *after_passes(const char *text, const char *passes) {
-  wf_arena *arena = wf_arena_create();
-  wf_diag *diag = wf_diag_create(arena);
-  wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "t.wir", text));
-  assert_non_null(module);
-  bool passed = wf_pipeline_run(module, passes, &(wf_pipeline_hooks){.verify = true});
-  if (!passed) wf_diag_print(diag, stderr, false);
-  assert_true(passed);
-  wf_text out;
-  wf_text_init(&out);
-  wf_print_module(&out, module);
-  wf_arena_destroy(arena);
-  return out.data;
+  char *out = tile_text_after("func @f(%x: f32[8] data) -> (b: %b) {\n"
+                              "  %a: bf16[8] = compute [i: 8] %x[i] * 1.0078125\n"
+                              "  %b: f32[8] = compute [i: 8] %a[i] * 1.00390625\n}\n", "fuse", false);
+  assert_non_null(strstr(out, "bf16("));
+  assert_null(strstr(out, "%a"));
+  free(out);
 }
 
 static void precision_changes_types(void **state) {
   const char *text = "func @f(%x: f32[8, 4] data, %w: f32[6, 4] param) -> (y: %y, r: %r) {\n"
                      "  %y: f32[8, 6] = compute [i: 8, o: 6] sum[c: 4] %x[i, c] * %w[o, c]\n"
                      "  %r: f32[8, 6] = compute [i: 8, o: 6] exp(%y[i, o]) * 0.1\n}\n";
-  char *wide = after_passes(text, "precision{to=f64},fuse,tile"), *narrow = after_passes(text, "precision{compute=bf16}");
+  char *wide = tile_text_after(text, "precision{to=f64},fuse,tile", false), *narrow = tile_text_after(text, "precision{compute=bf16}", false);
   assert_null(strstr(wide, "f32"));
   assert_non_null(strstr(wide, "* 0.1"));
   assert_non_null(strstr(narrow, "bf16(%x[i, c])"));

@@ -1,17 +1,6 @@
 // tile: each kind of computation as a kernel, at ragged, tiny and symbolic sizes, against the reference evaluator.
 #include "tests/unit/tile_support.h"
 
-static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *text, ...) {
-  va_list arguments;
-  char *out = NULL;
-  va_start(arguments, text);
-  int length = vasprintf(&out, text, arguments);
-  va_end(arguments);
-  assert_true(length > 0);
-  return out;
-}
-
 static int check_host(char *text, const char *passes) {
   tile_case test = {.text = text, .passes = passes, .tolerance = 1e-6};
   int launches = tile_check(&test);
@@ -29,13 +18,13 @@ static void elementwise_has_ragged_tails(void **state) {
   static const int sizes[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 100};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     int n = sizes[i];
-    check(format("func @f(%%x: f32[5, %d] data, %%b: f32[%d] param) -> (y: %%y) {\n"
+    check(tile_format("func @f(%%x: f32[5, %d] data, %%b: f32[%d] param) -> (y: %%y) {\n"
                  "  %%y: f32[5, %d] = compute [i: 5, j: %d] max(%%x[i, j] + %%b[j], 0)\n}\n", n, n, n, n), "tile");
   }
 }
 
 static void long_axis_is_split_into_tasks(void **state) {
-  check(format("func @f(%%x: f32[100003] data) -> (y: %%y) {\n"
+  check(tile_format("func @f(%%x: f32[100003] data) -> (y: %%y) {\n"
                "  %%y: f32[100003] = compute [i: 100003] %%x[i] * %%x[i] + 1\n}\n"), "tile");
 }
 
@@ -57,7 +46,7 @@ static void reductions_along_any_axis(void **state) {
   for (int c = 0; c < 4; c++) {
     for (int n = 1; n <= 37; n += 9) {
       const char *name = combiners[c];
-      check(format("func @f(%%x: f32[%d, 6, %d] data) -> (a: %%a, b: %%b, c: %%c) {\n"
+      check(tile_format("func @f(%%x: f32[%d, 6, %d] data) -> (a: %%a, b: %%b, c: %%c) {\n"
                    "  %%a: f32[%d, 6] = compute [i: %d, j: 6] %s[k: %d] %%x[i, j, k]\n"
                    "  %%b: f32[6, %d] = compute [j: 6, k: %d] %s[i: %d] %%x[i, j, k]\n"
                    "  %%c: f32[] = compute [] %s[i: %d, j: 6, k: %d] %%x[i, j, k]\n}\n",
@@ -67,14 +56,14 @@ static void reductions_along_any_axis(void **state) {
 }
 
 static void arg_reductions_take_the_first_point(void **state) {
-  check(format("func @f(%%x: f32[4, 6, 8] data) -> (a: %%a, b: %%b, c: %%c) {\n"
+  check(tile_format("func @f(%%x: f32[4, 6, 8] data) -> (a: %%a, b: %%b, c: %%c) {\n"
                "  %%a: i64[4, 6] = compute [i: 4, j: 6] argmax[k: 8] %%x[i, j, k]\n"
                "  %%b: u8[6, 8] = compute [j: 6, k: 8] argmin[i: 4] %%x[i, j, k]\n"
                "  %%c: i64[8] = compute [k: 8] argmax[i: 4, j: 6] %%x[i, j, k]\n}\n"), "tile");
 }
 
 static void split_sums_keep_their_value(void **state) {
-  int launches = check(format("func @f(%%x: f32[64, 300, 16] data) -> (a: %%a) {\n"
+  int launches = check(tile_format("func @f(%%x: f32[64, 300, 16] data) -> (a: %%a) {\n"
                               "  %%a: f32[16] = compute [k: 16] sum[i: 64, j: 300] %%x[i, j, k]\n}\n"), "tile");
   assert_int_equal(launches, 2);
 }
@@ -91,13 +80,13 @@ static void long_sums_are_cut_for_gpus(void **state) {
 }
 
 static void scatter_by_owners(void **state) {
-  check(format("func @f(%%g: f32[9, 21] data, %%ids: i64[9] data) -> (y: %%y, z: %%z) {\n"
+  check(tile_format("func @f(%%g: f32[9, 21] data, %%ids: i64[9] data) -> (y: %%y, z: %%z) {\n"
                "  %%y: f32[5, 21] = scatter sum [i: 9, d: 21] at [%%ids[i], d] %%g[i, d]\n"
                "  %%z: f32[5] = scatter sum [i: 9] at [%%ids[i]] %%g[i, 0]\n}\n"), "tile");
 }
 
 static void gather_reads_by_index(void **state) {
-  check(format("func @f(%%t: f32[5, 19] data, %%ids: i64[9] data) -> (y: %%y) {\n"
+  check(tile_format("func @f(%%t: f32[5, 19] data, %%ids: i64[9] data) -> (y: %%y) {\n"
                "  %%y: f32[9, 19] = compute [i: 9, d: 19] %%t[%%ids[i], d]\n}\n"), "tile");
 }
 
@@ -108,7 +97,7 @@ static void contractions_of_all_transpositions(void **state) {
     for (int form = 0; form < 8; form++) {
       int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
       bool at = form & 1, bt = form & 2, ct = form & 4;
-      int launches = check_host(format("func @f(%%a: f32[%d, %d] data, %%b: f32[%d, %d] data) -> (c: %%c) {\n"
+      int launches = check_host(tile_format("func @f(%%a: f32[%d, %d] data, %%b: f32[%d, %d] data) -> (c: %%c) {\n"
                                   "  %%c: f32[%d, %d] = compute [%s: %d, %s: %d] sum[k: %d] %%a[%s] * %%b[%s]\n}\n",
                                   at ? k : m, at ? m : k, bt ? n : k, bt ? k : n, ct ? n : m, ct ? m : n, ct ? "j" : "i", ct ? n : m,
                                   ct ? "i" : "j", ct ? m : n, k, at ? "k, i" : "i, k", bt ? "j, k" : "k, j"), "tile");
@@ -134,7 +123,7 @@ static void convolution_and_its_gradients(void **state) {
   static const int channels[][2] = {{3, 16}, {16, 24}};
   for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
     int c = channels[i][0], o = channels[i][1];
-    check_host(format("func @f(%%x: f32[3, %d, 10, 12] data, %%w: f32[%d, %d, 3, 3] param, %%g: f32[3, %d, 10, 12] data) -> (y: %%y, dx: %%dx, dw: %%dw) {\n"
+    check_host(tile_format("func @f(%%x: f32[3, %d, 10, 12] data, %%w: f32[%d, %d, 3, 3] param, %%g: f32[3, %d, 10, 12] data) -> (y: %%y, dx: %%dx, dw: %%dw) {\n"
                  "  %%y: f32[3, %d, 10, 12] = compute [n: 3, o: %d, y: 10, x: 12] sum[c: %d, r: 3, s: 3] (%%x[n, c, y + r - 1, x + s - 1] else 0) * %%w[o, c, r, s]\n"
                  "  %%dx: f32[3, %d, 10, 12] = compute [n: 3, c: %d, y: 10, x: 12] sum[o: %d, r: 3, s: 3] (%%g[n, o, y - r + 1, x - s + 1] else 0) * %%w[o, c, r, s]\n"
                  "  %%dw: f32[%d, %d, 3, 3] = compute [o: %d, c: %d, r: 3, s: 3] sum[n: 3, y: 10, x: 12] %%g[n, o, y, x] * (%%x[n, c, y + r - 1, x + s - 1] else 0)\n}\n",
@@ -143,14 +132,14 @@ static void convolution_and_its_gradients(void **state) {
 }
 
 static void batched_and_grouped_contractions(void **state) {
-  check_host(format("func @f(%%q: f32[2, 3, 40, 32] data, %%k: f32[2, 3, 40, 32] data, %%x: f32[2, 2, 20, 9, 9] data, %%w: f32[2, 24, 20, 3, 3] param) -> (s: %%s, y: %%y) {\n"
+  check_host(tile_format("func @f(%%q: f32[2, 3, 40, 32] data, %%k: f32[2, 3, 40, 32] data, %%x: f32[2, 2, 20, 9, 9] data, %%w: f32[2, 24, 20, 3, 3] param) -> (s: %%s, y: %%y) {\n"
                "  %%s: f32[2, 3, 40, 40] = compute [b: 2, h: 3, i: 40, j: 40] sum[d: 32] %%q[b, h, i, d] * %%k[b, h, j, d]\n"
                "  %%y: f32[2, 2, 24, 9, 9] = compute [n: 2, g: 2, o: 24, y: 9, x: 9] sum[c: 20, r: 3, s: 3] (%%x[n, g, c, y + r - 1, x + s - 1] else 0) * %%w[g, o, c, r, s]\n}\n"), "tile");
 }
 
 // Heads merged into one axis: o is taken apart into a head (batch) and a place in it (n).
 static void merged_heads_are_contractions(void **state) {
-  int launches = check_host(format("func @f(%%p: f32[2, 4, 40, 48] data, %%v: f32[2, 48, 64] data) -> (y: %%y) {\n"
+  int launches = check_host(tile_format("func @f(%%p: f32[2, 4, 40, 48] data, %%v: f32[2, 48, 64] data) -> (y: %%y) {\n"
                               "  %%y: f32[2, 40, 64] = compute [b: 2, t: 40, o: 64] sum[i: 48] %%p[b, o//16, t, i] * %%v[b, i, o]\n}\n"), "tile");
   assert_int_equal(launches, 1);
   wf_arena *arena = wf_arena_create();
@@ -167,7 +156,7 @@ static void merged_heads_are_contractions(void **state) {
 }
 
 static void long_sums_of_few_results_are_cut(void **state) {
-  int launches = check_host(format("func @f(%%a: f32[16, 400, 20] data, %%b: f32[16, 400, 24] data) -> (c: %%c) {\n"
+  int launches = check_host(tile_format("func @f(%%a: f32[16, 400, 20] data, %%b: f32[16, 400, 24] data) -> (c: %%c) {\n"
                               "  %%c: f32[20, 24] = compute [i: 20, j: 24] sum[n: 16, k: 400] %%a[n, k, i] * %%b[n, k, j]\n}\n"), "tile");
   assert_in_range(launches, 2, 3);
 }

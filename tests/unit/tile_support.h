@@ -3,13 +3,7 @@
 #ifndef WEFT_TESTS_TILE_SUPPORT_H
 #define WEFT_TESTS_TILE_SUPPORT_H
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-#include "ir/kir.h"
+#include "tests/unit/wir_support.h"
 #include "codegen/compile.h"
 #include "passes/passes.h"
 #include "runtime/load_object.h"
@@ -32,6 +26,34 @@ typedef struct tile_run {
   wf_tensor **tensors;           // by value id, logical order
   wf_target *target;
 } tile_run;
+
+// printf into a string of its own; free it.
+static inline char *tile_format(const char *text, ...) __attribute__((format(printf, 1, 2)));
+static inline char *tile_format(const char *text, ...) {
+  va_list arguments;
+  char *out = NULL;
+  va_start(arguments, text);
+  int length = vasprintf(&out, text, arguments);
+  va_end(arguments);
+  assert_true(length > 0);
+  return out;
+}
+
+// The module's text after the passes, or its kernels' alone; free it.
+static inline char *tile_text_after(const char *text, const char *passes, bool kernels_only) {
+  ir_test t = ir_test_parse_good(text);
+  bool passed = wf_pipeline_run(t.module, passes, &(wf_pipeline_hooks){.verify = true});
+  if (!passed) wf_diag_print(t.diag, stderr, false);
+  assert_true(passed);
+  wf_text out;
+  wf_text_init(&out);
+  for (int i = 0; kernels_only && i < t.module->kernels.count; i++) wf_print_kernel(&out, t.module->kernels.items[i]);
+  if (!kernels_only) wf_print_module(&out, t.module);
+  char *copy = strdup(out.data);
+  wf_text_deinit(&out);
+  ir_test_end(&t);
+  return copy;
+}
 
 static int64_t tile_symbol(void *context, const wf_atom *atom) {
   const tile_case *test = context;
@@ -160,11 +182,10 @@ static void tile_compare(const tile_run *run, const char *name, const wf_tensor 
 
 // Returns the number of launches.
 static int tile_check(const tile_case *test) {
-  wf_arena *arena = wf_arena_create();
-  wf_diag *diag = wf_diag_create(arena);
-  wf_module *module = wf_parse_module(arena, diag, wf_source_from_text(arena, "test.wir", test->text));
-  if (!module) wf_diag_print(diag, stderr, false);
-  assert_non_null(module);
+  ir_test t = ir_test_parse_good(test->text);
+  wf_arena *arena = t.arena;
+  wf_diag *diag = t.diag;
+  wf_module *module = t.module;
   wf_function *function = module->functions.items[0];
   tile_run run = {.arena = arena, .diag = diag, .module = module, .test = test};
   run.target = test->interpret ? NULL : wf_target_create(arena, diag, "native");
