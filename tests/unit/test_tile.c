@@ -85,6 +85,15 @@ static void scatter_by_owners(void **state) {
                "  %%z: f32[5] = scatter sum [i: 9] at [%%ids[i]] %%g[i, 0]\n}\n"), "tile");
 }
 
+// Results with more elements than threads are cut into slabs; some targets lie outside.
+static void large_scatters_have_slabs(void **state) {
+  tile_case test = {.text = "func @f(%onto: f32[300, 40, 20] data, %g: f32[8, 20] data, %rows: i64[8] data, %columns: i64[8] data) -> (y: %y, z: %z) {\n"
+                            "  %y: f32[300, 40, 20] = scatter sum onto %onto [i: 8, d: 20] at [%rows[i] * 7, %columns[i] * 11 - 3, d] %g[i, d]\n"
+                            "  %z: f32[20, 9] = scatter max [i: 8, d: 20] at [d, %columns[i] * 2] %g[i, d]\n}\n",
+                    .passes = "tile", .tolerance = 1e-6};
+  tile_check_gpu(&test);
+}
+
 static void gather_reads_by_index(void **state) {
   check(tile_format("func @f(%%t: f32[5, 19] data, %%ids: i64[9] data) -> (y: %%y) {\n"
                "  %%y: f32[9, 19] = compute [i: 9, d: 19] %%t[%%ids[i], d]\n}\n"), "tile");
@@ -166,7 +175,7 @@ int main(void) {
       cmocka_unit_test(elementwise_has_ragged_tails), cmocka_unit_test(long_axis_is_split_into_tasks),
       cmocka_unit_test(symbolic_extents_run_at_any_size), cmocka_unit_test(reductions_along_any_axis),
       cmocka_unit_test(arg_reductions_take_the_first_point), cmocka_unit_test(split_sums_keep_their_value),
-      cmocka_unit_test(long_sums_are_cut_for_gpus), cmocka_unit_test(scatter_by_owners), cmocka_unit_test(gather_reads_by_index),
+      cmocka_unit_test(long_sums_are_cut_for_gpus), cmocka_unit_test(scatter_by_owners), cmocka_unit_test(large_scatters_have_slabs), cmocka_unit_test(gather_reads_by_index),
       cmocka_unit_test(contractions_of_all_transpositions), cmocka_unit_test(contraction_with_symbolic_rows),
       cmocka_unit_test(convolution_and_its_gradients), cmocka_unit_test(batched_and_grouped_contractions),
       cmocka_unit_test(long_sums_of_few_results_are_cut), cmocka_unit_test(merged_heads_are_contractions),
