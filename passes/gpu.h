@@ -68,6 +68,10 @@ void wf_gpu_choose_homes(wf_gpu_block *block, wf_op **members, int count, int sh
 // Registers of one thread for the points of a row, whole rounds; 0: too many, or not known.
 int wf_gpu_registers(const wf_dim *points, int lanes, int width);
 
+// ---- gpu_keep.c ----
+// Adds members that read an operand once for several others, where it fits registers; at most `most` in all. Returns the count.
+int wf_gpu_keep_operands(wf_function *function, wf_op **members, int count, int most, int shared, int lanes, int width);
+
 // ---- gpu_split.c ----
 // Rewrites `op` to a sum of the parts that *out_partial makes (unlinked). False where the op fills the machine as it is.
 bool wf_gpu_split_reduction(wf_function *function, wf_op *op, wf_op **out_partial);

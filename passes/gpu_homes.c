@@ -81,11 +81,11 @@ void wf_gpu_choose_homes(wf_gpu_block *block, wf_op **members, int count, int sh
     if (r.count == 0) out_homes[i] = WF_HOME_NONE;
     else if (member->axis_count == shared) out_homes[i] = WF_HOME_SCALAR;
     else if (r.own && own && registers + own * words <= MOST_REGISTERS) out_homes[i] = WF_HOME_REGISTER;
-    else if (wf_dim_is_const(points, &(int64_t){0}) && bytes + size <= HOMES_BYTES) out_homes[i] = WF_HOME_SHARED;
+    else if (member->body->op != WF_S_READ && wf_dim_is_const(points, &(int64_t){0}) && bytes + size <= HOMES_BYTES) out_homes[i] = WF_HOME_SHARED;
     if (out_homes[i] == WF_HOME_REGISTER) registers += own * words;
     if (out_homes[i] == WF_HOME_SHARED) bytes += size;
     if (out_homes[i] != WF_HOME_GLOBAL || wf_draft_buffer(block->draft, value)) continue;
-    if (!wf_is_reduction(member) && r.affine && r.count <= MOST_READS && wf_expr_cost(member->body) * r.count <= CHEAP) {
+    if (!wf_is_reduction(member) && r.affine && (r.count <= MOST_READS || !wf_expr_cost(member->body)) && wf_expr_cost(member->body) * r.count <= CHEAP) {
       inline_into_readers(module, members, count, i);
       out_homes[i] = WF_HOME_NONE;
     } else {

@@ -122,8 +122,11 @@ void wf_gpu_nest(wf_draft *draft, wf_op **members, int count, int fastest) {
   if (!flat || wf_dim_equals_const(rest, 0)) return;
   wf_module *module = draft->module;   // the thread after the last full one takes what is left
   wf_block *tail = wf_stmt_if(draft->kernel, block.body, wf_expr_binary(module, WF_S_EQ, wf_expr_index(module, index), wf_expr_index(module, full)));
-  const wf_dim *one = wf_dim_axis(dims, "r", rest);
-  tail = wf_stmt_for(draft->kernel, tail, WF_BIND_SERIAL, one);
+  const wf_dim *one = wf_dim_const(dims, 0);
+  if (!wf_dim_equals_const(rest, 1)) {
+    one = wf_dim_axis(dims, "r", rest);
+    tail = wf_stmt_for(draft->kernel, tail, WF_BIND_SERIAL, one);
+  }
   plan.flat = wf_dim_add(wf_dim_scale(full, plan.lanes), one);
   wf_nest_point(&plan, tail, 1);
 }

@@ -9,6 +9,7 @@ typedef struct rows {
   wf_draft *draft;
   wf_gpu_team team;
   wf_op **members; int count, shared;
+  wf_op *own_members[WF_NEST_MEMBERS];   // with those that keep operands
   int width;                     // elements of one access
   const wf_dim *dims[WF_MAX_RANK];   // of the shared axes
   const wf_dim *row, *row_count; // flat row of the thread; NULL: every team has one
@@ -398,8 +399,11 @@ void wf_gpu_rows(wf_draft *draft, wf_op **members, int count, int shared, int fa
   r.team.shape = teams;
   open_rows(&r, fastest);
   choose_width(&r);
+  memcpy(r.own_members, members, sizeof *members * (size_t)count);
+  r.members = r.own_members;
+  r.count = wf_gpu_keep_operands(draft->function, r.members, count, WF_NEST_MEMBERS, shared, teams.lanes, r.width);
   place_values(&r);
-  for (int i = 0; i < count;) {
+  for (int i = 0; i < r.count;) {
     if (is_dead(&r, i)) i++;
     else if (is_scalar(&r, i)) emit_scalar(&r, i++);
     else i = emit_run(&r, i);
