@@ -62,13 +62,16 @@ static void print_profile(bench *b, int steps, double total) {
   for (int i = 0; i < count; i++) sorted[i] = &rows[i];
   qsort(sorted, (size_t)count, sizeof *sorted, by_time);
   int threads = weft_session_threads(b->session);
-  double flops_peak = cli_peak_flops() * threads, bytes_peak = cli_peak_bandwidth();
+  const weft_device *device = weft_session_device(b->session);
+  double flops_peak = device->on_host ? cli_peak_flops() * threads : device->info.flops;
+  double bytes_peak = device->on_host ? cli_peak_bandwidth() : device->info.bandwidth;
+  bool known = flops_peak > 0 && bytes_peak > 0;
   if (!b->c->options.json)
     printf("%-32s %6s %9s %6s %9s %9s %9s %9s  %s\n", "kernel", "runs", "ms", "share", "MFLOP", "MB", "GFLOP/s", "roofline", "place");
   for (int i = 0; i < count; i++) {
     const weft_kernel_profile *row = sorted[i];
     double seconds = row->seconds / steps, flops = row->flops / steps, bytes = row->bytes / steps;
-    double least = flops / flops_peak > bytes / bytes_peak ? flops / flops_peak : bytes / bytes_peak;
+    double least = !known ? 0 : flops / flops_peak > bytes / bytes_peak ? flops / flops_peak : bytes / bytes_peak;
     double share = total > 0 ? seconds / total : 0, roofline = seconds > 0 ? least / seconds : 0;
     if (b->c->options.json)
       printf("{\"kernel\":\"%s\",\"launches\":%.17g,\"ms\":%.6f,\"share\":%.4f,\"flops\":%.17g,\"bytes\":%.17g,\"roofline\":%.4f,\"place\":\"%s\"}\n", row->name,
@@ -77,7 +80,9 @@ static void print_profile(bench *b, int steps, double total) {
       printf("%-32s %6.0f %9.3f %5.1f%% %9.2f %9.2f %9.1f %8.0f%%  %s\n", row->name, (double)row->launches / steps, seconds * 1e3, share * 100, flops / 1e6,
              bytes / 1e6, seconds > 0 ? flops / seconds / 1e9 : 0, roofline * 100, row->place ? row->place : "");
   }
-  if (!b->c->options.json)
+  if (!b->c->options.json && known && !device->on_host)
+    printf("\nroofline: the least time by %s's %.0f GFLOP/s (f32 FMA) and %.1f GB/s, over the time taken\n", device->info.name, flops_peak / 1e9, bytes_peak / 1e9);
+  if (!b->c->options.json && device->on_host)
     printf("\nroofline: the least time by this machine's %.0f GFLOP/s (%d thread%s, f32 FMA) and %.1f GB/s, over the time taken\n", flops_peak / 1e9, threads,
            threads == 1 ? "" : "s", bytes_peak / 1e9);
 }

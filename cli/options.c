@@ -7,7 +7,7 @@
 #define COMPILES "train run compile opt bench"
 #define ROW(name, kind, field, verbs, argument, help) {name, verbs, argument, help, WEFT_OPTION_##kind, offsetof(cli_options, field)}
 static const weft_option_row rows[] = {
-  ROW("--device", TEXT, device, COMPILES, "NAME", "auto (a GPU where there is one), cpu, cuda or ref"),
+  ROW("--device", TEXT, device, COMPILES, "NAME", "auto (a GPU where there is one), cpu, cuda, simt or ref"),
   ROW("--target", TEXT, target, COMPILES " build", "LIST", "cpu[:native|:x86-64-v2|:x86-64-v3|:x86-64-v4], cuda[:sm_80|:sm_90a]"),
   ROW("--passes", TEXT, passes, COMPILES " build", "LIST", "the passes to run, such as 'simplify,fuse{strategy=none},tile'"),
   ROW("--set", LIST, sets, COMPILES " check build", "KEY=VALUE", "a field of the train block or a compile-time parameter"),

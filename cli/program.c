@@ -5,6 +5,7 @@
 #include "cli/target.h"
 #include "codegen/llvm/load_llvm.h"
 #include "runtime/cuda/cuda.h"
+#include "runtime/simt/device_simt.h"
 
 weft_command cli_command(cli *c, const char *title) {
   const cli_options *o = &c->options;
@@ -110,14 +111,19 @@ static int compile(cli *c, const cli_cache *cache, cli_program *out) {
 
 static weft_status *open_device(cli *c, weft_device **out) {
   int threads = c->options.threads;
-  return !strcmp(c->device, "cuda") ? weft_cuda_create(&(weft_cuda_options){.threads = threads}, out) : weft_cpu_create(threads, out);
+  if (!strcmp(c->device, "cuda")) return weft_cuda_create(&(weft_cuda_options){.threads = threads}, out);
+  if (!strcmp(c->device, "simt")) return weft_simt_device_create(&(weft_simt_options){.threads = threads}, out);
+  return weft_cpu_create(threads, out);
 }
 
 // Takes the best target of the bundle that this machine runs, or the one that --device and --target name.
 static int open_bundle(cli *c, cli_program *out) {
-  const char *wanted = c->options.target ? c->options.target : strcmp(c->device, "auto") ? c->device : NULL;
+  bool simt = !strcmp(c->device, "simt");
+  const char *wanted = c->options.target ? c->options.target : simt ? "cuda" : strcmp(c->device, "auto") ? c->device : NULL;
+  weft_device *given = NULL;
   weft_status *failed = weft_bundle_open(c->options.file, &out->bundle);
-  if (!failed) failed = weft_program_open(&out->bundle, wanted, NULL, c->options.threads, &out->loaded);
+  if (!failed && simt) failed = open_device(c, &given);
+  if (!failed) failed = weft_program_open(&out->bundle, wanted, given, c->options.threads, &out->loaded);
   if (!failed) failed = weft_bundle_part(&out->bundle, WEFT_PART_WEIGHTS, "", &out->weights);
   out->program = &out->bundle.program;
   return cli_status(c, failed);
@@ -168,7 +174,15 @@ int cli_program_open(cli *c, bool profile, cli_program *out) {
   return code;
 }
 
+// What the PTX machine saw: the last line of what is printed.
+static void tell_simt(const weft_device *device) {
+  weft_simt_counts counts;
+  weft_simt_statistics(weft_simt_device_machine(device), &counts);
+  printf("simt kernels %llu faults %llu\n", (unsigned long long)counts.kernels_launched, (unsigned long long)counts.faults);
+}
+
 void cli_program_close(cli_program *program) {
+  if (program->session && program->loaded.device && !strcmp(program->loaded.device->ops->kind, "simt")) tell_simt(program->loaded.device);
   weft_session_destroy(program->session);
   weft_loaded_close(&program->loaded);
   weft_bundle_close(&program->bundle);

@@ -6,8 +6,8 @@
 #include "codegen/target_host.h"
 #include "runtime/cuda/cuda.h"
 
-static const char *const device_names[] = {"auto", "cpu", "cuda", "ref", "simt"};
-enum { DEVICES = 5, DEVICES_HERE = 4 };   // the first DEVICES_HERE run in this version
+static const char *const device_names[] = {"auto", "cpu", "cuda", "simt", "ref"};
+enum { DEVICES = 5 };
 
 static int refuse(const char *verb, const char *option, const char *word, const char *hint, const char *there_is) {
   fprintf(stderr, "weft %s: unknown %s `%s`", verb, option, word);
@@ -17,16 +17,10 @@ static int refuse(const char *verb, const char *option, const char *word, const 
 }
 
 static int check_device(const char *verb, const char *device) {
-  static const char there_is[] = "auto, cpu, cuda, and ref (the net IR interpreted in f64)";
-  for (int i = 0; i < DEVICES_HERE; i++)
+  for (int i = 0; i < DEVICES; i++)
     if (!strcmp(device, device_names[i])) return EXIT_DONE;
-  for (int i = DEVICES_HERE; i < DEVICES; i++) {
-    if (strcmp(device, device_names[i])) continue;
-    fprintf(stderr, "weft %s: this version does not run on `%s`\nthere is %s\n", verb, device, there_is);
-    return EXIT_USAGE;
-  }
-  const char *hint = strcmp(device, "gpu") ? wf_did_you_mean(device, device_names, DEVICES_HERE) : "cuda";
-  return refuse(verb, "device", device, hint, there_is);
+  return refuse(verb, "device", device, strcmp(device, "gpu") ? wf_did_you_mean(device, device_names, DEVICES) : "cuda",
+                "auto, cpu, cuda, simt (GPU code in a machine that checks it), and ref (the net IR interpreted in f64)");
 }
 
 // ---- targets ----------------------------------------------------------------------------------------------------------
@@ -155,7 +149,7 @@ int cli_check_target(cli *c, const char *verb) {
   bool host = !strcmp(c->device, "cpu") || cli_on_ref(c);
   if (runs_programs(verb) && strcmp(c->device, "auto") && host == cli_is_gpu_target(c->target)) return mismatch(c, verb);
   if (!cli_on_ref(c) || !strcmp(verb, "run")) return EXIT_DONE;
-  fprintf(stderr, "weft %s: `--device ref` interprets `weft run` alone; %s runs on cpu and cuda\n", verb, verb);
+  fprintf(stderr, "weft %s: `--device ref` interprets `weft run` alone; %s runs on cpu, cuda and simt\n", verb, verb);
   return EXIT_USAGE;
 }
 

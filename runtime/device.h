@@ -17,6 +17,7 @@ typedef struct weft_device_info {
   int major, minor;        // compute capability; 0: none
   int multiprocessors;
   size_t memory;           // bytes that sessions may take
+  double flops, bandwidth; // f32 FLOPs and bytes a second that it can reach; 0: not known
   int driver;              // CUDA: 12040 is 12.4; 0: none
 } weft_device_info;
 

@@ -269,14 +269,26 @@ static void destroy(weft_device *device) {
 
 static const weft_device_ops ops = {"cuda", allocate, release, upload, download, copy, zero, load, unload, launch, synchronise, destroy, NULL};
 
+// f32 lanes of a multiprocessor: 64 in 8.0, 128 in all later ones (CUDA C++ Programming Guide, arithmetic throughput).
+static void estimate_peaks(weft_device_info *info, int clock, int memory_clock, int memory_bits) {
+  int lanes = info->major == 8 && info->minor == 0 ? 64 : 128;
+  info->flops = 2.0 * lanes * info->multiprocessors * clock * 1e3;
+  info->bandwidth = 2.0 * memory_clock * 1e3 * memory_bits / 8;   // two transfers a clock
+}
+
 static weft_status *describe(const weft_cuda_driver *driver, int ordinal, cuda_device *out_device, weft_device_info *out) {
   *out = (weft_device_info){.driver = driver->version};
+  int clock, memory_clock, memory_bits;
+  const struct { int attribute, *value; } numbers[] = {
+      {CUDA_ATTRIBUTE_MAJOR, &out->major}, {CUDA_ATTRIBUTE_MINOR, &out->minor}, {CUDA_ATTRIBUTE_MULTIPROCESSORS, &out->multiprocessors},
+      {CUDA_ATTRIBUTE_CLOCK, &clock}, {CUDA_ATTRIBUTE_MEMORY_CLOCK, &memory_clock}, {CUDA_ATTRIBUTE_MEMORY_BITS, &memory_bits}};
   TRY(weft_cuda_check(driver, driver->device_get(out_device, ordinal), "cuDeviceGet"));
   TRY(weft_cuda_check(driver, driver->device_name(out->name, sizeof out->name, *out_device), "cuDeviceGetName"));
   TRY(weft_cuda_check(driver, driver->device_memory(&out->memory, *out_device), "cuDeviceTotalMem"));
-  TRY(weft_cuda_check(driver, driver->device_attribute(&out->major, CUDA_ATTRIBUTE_MAJOR, *out_device), "cuDeviceGetAttribute"));
-  TRY(weft_cuda_check(driver, driver->device_attribute(&out->minor, CUDA_ATTRIBUTE_MINOR, *out_device), "cuDeviceGetAttribute"));
-  return weft_cuda_check(driver, driver->device_attribute(&out->multiprocessors, CUDA_ATTRIBUTE_MULTIPROCESSORS, *out_device), "cuDeviceGetAttribute");
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    TRY(weft_cuda_check(driver, driver->device_attribute(numbers[i].value, numbers[i].attribute, *out_device), "cuDeviceGetAttribute"));
+  estimate_peaks(out, clock, memory_clock, memory_bits);
+  return NULL;
 }
 
 static weft_status *open_gpu(cuda_gpu *gpu, const weft_cuda_options *options) {

@@ -6,17 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/cuda/driver.h"
+#include "runtime/simt/simt.h"
 
 enum { NOT_INITIALISED = 3, INVALID_VALUE = 1, INVALID_HANDLE = 400, LAUNCH_FAILED = 719 };
 
 typedef struct allocation { char *start; size_t bytes; struct allocation *next; } allocation;
-struct cuda_module_object { fake_image image; };
-struct cuda_function_object { const fake_kernel *kernel; };
+struct cuda_function_object {
+  const fake_kernel *kernel;          // of a fake image, or
+  const weft_simt_kernel *entry;      // of PTX
+  struct cuda_function_object *next;
+};
+struct cuda_module_object {
+  fake_image image;
+  weft_simt_module *ptx;              // NULL: the image
+  struct cuda_function_object *functions;
+};
 struct cuda_event_object { int recorded; };
 struct cuda_stream_object { cuda_result broken; };   // what a failed launch leaves for the next wait
 struct cuda_context_object { int uses; };
 
 static struct cuda_context_object the_context;
+static weft_simt *machine;            // runs PTX; device memory is its memory
 static cuda_context current;
 static allocation *allocations;
 static size_t allocated;
@@ -66,11 +76,20 @@ static cuda_result enter(const char *symbol, int needs_context) {
     if (entered) return entered;                              \
   } while (0)
 
+// Whether the machine failed; what it says goes to stderr, since a driver has nothing but numbers.
+static int give_up(weft_status *status) {
+  if (!status) return 0;
+  fprintf(stderr, "fake driver: %s\n", weft_status_message(status));
+  weft_status_free(status);
+  return 1;
+}
+
 // ---- driver and devices ---------------------------------------------------------------------------------------------------
 
 cuda_result cuInit(unsigned flags) {
   ENTER(cuInit, 0);
   if (setting("FAKE_CUDA_DEVICES", 1) == 0) return CUDA_NO_DEVICE;
+  if (!machine && give_up(weft_simt_create(NULL, &machine))) return CUDA_OUT_OF_MEMORY;
   started = 1;
   return 0;
 }
@@ -215,8 +234,10 @@ cuda_result cuMemAlloc_v2(cuda_address *address, size_t bytes) {
   ENTER(cuMemAlloc_v2, 1);
   if (bytes == 0) return INVALID_VALUE;
   if (bytes > memory_size() - allocated) return CUDA_OUT_OF_MEMORY;
+  void *start;
+  if (give_up(weft_simt_alloc(machine, bytes, &start))) return CUDA_OUT_OF_MEMORY;
   allocation *a = malloc(sizeof *a);
-  *a = (allocation){aligned_alloc(256, (bytes + 255) / 256 * 256), bytes, allocations};
+  *a = (allocation){start, bytes, allocations};
   memset(a->start, 0xA5, bytes);   // fresh memory holds no zeros
   allocations = a;
   allocated += bytes;
@@ -231,7 +252,7 @@ cuda_result cuMemFree_v2(cuda_address address) {
     if ((cuda_address)(uintptr_t)a->start != address) continue;
     *at = a->next;
     allocated -= a->bytes;
-    free(a->start);
+    give_up(weft_simt_free(machine, a->start));
     free(a);
     return 0;
   }
@@ -251,6 +272,7 @@ cuda_result cuMemcpyHtoDAsync_v2(cuda_address to, const void *from, size_t bytes
   ENTER(cuMemcpyHtoDAsync_v2, 1);
   if (!inside(to, bytes) || inside((cuda_address)(uintptr_t)from, 1)) return INVALID_VALUE;
   memcpy((void *)(uintptr_t)to, from, bytes);
+  give_up(weft_simt_mark_initialised(machine, (void *)(uintptr_t)to, bytes));
   return stream->broken;
 }
 
@@ -265,7 +287,7 @@ cuda_result cuMemcpyDtoDAsync_v2(cuda_address to, cuda_address from, size_t byte
   ENTER(cuMemcpyDtoDAsync_v2, 1);
   if (!inside(to, bytes) || !inside(from, bytes)) return INVALID_VALUE;
   if ((to > from ? to - from : from - to) < bytes) return INVALID_VALUE;   // the driver leaves this undefined
-  memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
+  give_up(weft_simt_copy(machine, (void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes));
   return stream->broken;
 }
 
@@ -273,6 +295,7 @@ cuda_result cuMemsetD8Async(cuda_address to, unsigned char value, size_t bytes, 
   ENTER(cuMemsetD8Async, 1);
   if (!inside(to, bytes)) return INVALID_VALUE;
   memset((void *)(uintptr_t)to, value, bytes);
+  give_up(weft_simt_mark_initialised(machine, (void *)(uintptr_t)to, bytes));
   return stream->broken;
 }
 
@@ -288,31 +311,47 @@ static void write_log(unsigned options, const int *names, void **values, const c
   if (log && room) snprintf(log, room, "%s\n", text);
 }
 
+// PTX that the machine does not take leaves its message in the log.
+static cuda_result load_ptx(cuda_module module, const char *text, unsigned options, const int *names, void **values) {
+  weft_status *failed = weft_simt_load(machine, "ptx", text, strlen(text), &module->ptx);
+  if (!failed) return 0;
+  write_log(options, names, values, weft_status_message(failed));
+  weft_status_free(failed);
+  return CUDA_INVALID_PTX;
+}
+
 cuda_result cuModuleLoadDataEx(cuda_module *module, const void *image, unsigned options, int *names, void **values) {
   ENTER(cuModuleLoadDataEx, 1);
-  if (strncmp(image, FAKE_IMAGE_MAGIC, sizeof FAKE_IMAGE_MAGIC)) {
-    write_log(options, names, values, "ptxas application ptx input, line 1; fatal : Missing .version directive");
-    return CUDA_INVALID_PTX;
-  }
-  *module = malloc(sizeof **module);
-  memcpy(&(*module)->image, image, sizeof(fake_image));
-  return 0;
+  cuda_result result = 0;
+  cuda_module made = calloc(1, sizeof *made);
+  if (!strncmp(image, FAKE_IMAGE_MAGIC, sizeof FAKE_IMAGE_MAGIC)) memcpy(&made->image, image, sizeof(fake_image));
+  else result = load_ptx(made, image, options, names, values);
+  if (result) free(made);
+  else *module = made;
+  return result;
 }
 
 cuda_result cuModuleUnload(cuda_module module) {
   ENTER(cuModuleUnload, 1);
+  weft_simt_unload(module->ptx);
+  for (cuda_function next, each = module->functions; each; each = next) {
+    next = each->next;
+    free(each);
+  }
   free(module);
   return 0;
 }
 
 cuda_result cuModuleGetFunction(cuda_function *function, cuda_module module, const char *name) {
   ENTER(cuModuleGetFunction, 1);
+  struct cuda_function_object found = {.next = module->functions};
+  if (module->ptx) found.entry = weft_simt_entry(module->ptx, name);
   for (int i = 0; i < module->image.count; i++)
-    if (!strcmp(module->image.kernels[i].entry, name)) {
-      *function = (cuda_function)&module->image.kernels[i];
-      return 0;
-    }
-  return CUDA_NOT_FOUND;
+    if (!strcmp(module->image.kernels[i].entry, name)) found.kernel = &module->image.kernels[i];
+  if (!found.entry && !found.kernel) return CUDA_NOT_FOUND;
+  *function = module->functions = malloc(sizeof found);
+  **function = found;
+  return 0;
 }
 
 // One block a task; the kernel's pointers must be the GPU's.
@@ -337,6 +376,9 @@ cuda_result cuLaunchKernel(cuda_function function, unsigned grid_x, unsigned gri
   if (!grid_x || grid_y != 1 || grid_z != 1 || !block_x || block_x > 1024 || block_y != 1 || block_z != 1 || extra) return INVALID_VALUE;
   if (stream->broken) return stream->broken;
   stream->broken = planned_failure("a kernel");   // found out at the next wait
-  if (!stream->broken) stream->broken = run((const fake_kernel *)function, grid_x, parameters);
+  if (stream->broken) return 0;
+  if (function->kernel) stream->broken = run(function->kernel, grid_x, parameters);
+  else if (give_up(weft_simt_launch(machine, function->entry, (uint32_t[]){grid_x, 1, 1}, (uint32_t[]){block_x, 1, 1}, shared_bytes, parameters)))
+    stream->broken = LAUNCH_FAILED;
   return 0;
 }

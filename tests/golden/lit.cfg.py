@@ -19,5 +19,6 @@ config.substitutions += [
     ("%not", "not-22"),
     ("%split-file", "split-file-22"),
     ("%fakecuda", os.path.join(os.path.dirname(os.environ["WEFT_BINARY"]), "tests", "libfakecuda.so")),
+    ("%examples", os.path.dirname(os.environ["WEFT_BINARY"])),
     ("%root", os.path.dirname(os.path.dirname(config.test_source_root))),
 ]

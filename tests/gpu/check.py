@@ -1,4 +1,6 @@
-"""What tests/gpu/run does once there is a GPU; see there. Needs Python alone; PyTorch and compute-sanitizer where they are found."""
+"""What tests/gpu/run does once there is a GPU; see there. Needs Python alone; PyTorch and compute-sanitizer where they are found.
+
+With --device simt the same checks run on the PTX machine, at reduced sizes, against `ref` too (ctest simt.examples)."""
 import argparse
 import ast
 import datetime
@@ -44,7 +46,7 @@ class Run:
     def __init__(self, options):
         self.options, self.started, self.failures = options, time.monotonic(), 0
         self.folder = tempfile.mkdtemp(prefix="weft-gpu-")
-        made_data.make(self.folder, options.dry)
+        made_data.make(self.folder, options.small)
 
     def left(self):
         return BUDGET - (time.monotonic() - self.started)
@@ -61,7 +63,7 @@ class Run:
         return done.stdout
 
     def sets(self, example, *more):
-        small = example[3] if self.options.dry else []
+        small = example[3] if self.options.small else []
         return [word for pair in [*small, *more] for word in ("--set", pair)]
 
     def train(self, example, device, steps, save=None):
@@ -108,23 +110,23 @@ def distance(a, b):
 # ---- checks ------------------------------------------------------------------------------------------------------------------
 
 
-def check_inference(run, example):
+def check_inference(run, example, other="cpu", bound=1e-5):
     """Results of `weft run` with the weights of a first step."""
     weights, results = f"{run.folder}/{example[0]}-cpu.safetensors", []
-    for device in ("cpu", "cuda"):
+    for device in (other, run.options.device):
         path = f"{run.folder}/{example[0]}-{device}.npy"
         run.call(run.options.weft, "run", os.path.join(TOP, example[1]), "--data", run.folder, "--device", device, "--weights", weights, "--input",
                  example[2], "--output", f"out={path}", *run.sets(example))
         results.append(read_npy(path))
-    return distance(results[1], results[0]), 1e-5
+    return distance(results[1], results[0]), bound
 
 
 def check_first_step(run, example):
-    """Parameters and optimizer states after one step: every kernel of forward, backward and optimizer leaves its trace there."""
+    """Parameters and optimizer states after one step (small: two, and their losses serve the check that follows): every kernel of forward, backward and optimizer leaves its trace there."""
     values = []
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", run.options.device):
         path = f"{run.folder}/{example[0]}-{device}.safetensors"
-        run.train(example, device, 1, path)
+        run.losses[device] = run.train(example, device, 2 if run.options.small else 1, path)
         values.append(read_safetensors(path))
     if set(values[0]) != set(values[1]):
         raise Failed("the checkpoints hold different tensors")
@@ -133,11 +135,11 @@ def check_first_step(run, example):
 
 def check_losses(run, example):
     """The largest relative difference among the first losses; training amplifies rounding, so the bound is wider."""
-    steps = 2 if run.options.dry else 8
-    cpu, cuda = (run.train(example, device, steps) for device in ("cpu", "cuda"))
-    if len(cpu) != steps or len(cuda) != steps:
-        raise Failed(f"{len(cuda)} losses, expected {steps}")
-    return max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(cpu, cuda)), 5e-3
+    steps, devices = 2 if run.options.small else 8, ("cpu", run.options.device)
+    cpu, other = (run.losses.get(device) if run.options.small else run.train(example, device, steps) for device in devices)
+    if not cpu or not other or len(cpu) != steps or len(other) != steps:
+        raise Failed(f"not {steps} losses on both devices")
+    return max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(cpu, other)), 1e-4 if run.options.small else 5e-3
 
 
 def check_sanitizer(run, example, tool):
@@ -154,6 +156,9 @@ def check_sanitizer(run, example, tool):
 
 def check(run, example):
     checks = [("first step", check_first_step), ("inference", check_inference), ("losses", check_losses)]
+    run.losses = {}
+    if run.options.device == "simt":
+        checks.append(("ref", lambda r, e: check_inference(r, e, "ref", 1e-4)))
     if run.options.sanitizer:
         for tool in ("memcheck", "racecheck"):
             checks.append((tool, lambda r, e, tool=tool: check_sanitizer(r, e, tool)))
@@ -251,47 +256,63 @@ def describe(run):
     return gpu, versions
 
 
+def time_row(run, example, row, versions):
+    try:
+        row["step_ms"] = time_example(run, example, versions) if run.left() > 30 else None
+    except Failed as failure:
+        row["step_ms"], row["message"] = None, str(failure)
+        run.failures += 1
+        print(f"{example[0]:<7} step time: FAILED {failure}", flush=True)
+
+
+def write_report(run, rows, versions):
+    gpu, known = describe(run)
+    versions = {**known, **versions}
+    date = datetime.datetime.now(datetime.timezone.utc)
+    report = {
+        "what": "tests/gpu/run", "measured": not run.options.dry, "date": date.isoformat(timespec="seconds"), "device": gpu, "versions": versions,
+        "passed": run.failures == 0, "seconds": round(time.monotonic() - run.started, 1),
+        "notes": ["weft's step takes its batch from host memory and augments it; PyTorch's batch lies on the GPU and is not augmented",
+                  "weft computes in f32; torch f32 has TF32 off, torch tf32 has it on; torch is eager, with fused optimizers and channels_last pictures",
+                  "checks: |cuda - cpu| / |cpu| in the 2-norm; losses: the largest relative difference"],
+        "examples": rows}
+    os.makedirs(run.options.out, exist_ok=True)
+    slug = "-".join("".join(c if c.isalnum() else " " for c in gpu["device"].lower()).split())
+    path = os.path.join(run.options.out, f"gpu-{'dry-' if run.options.dry else ''}{slug}-{date:%Y%m%d-%H%M}.json")
+    with open(path, "w") as file:
+        json.dump(report, file, indent=1)
+        file.write("\n")
+    print(path)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("--weft", "--out", "--examples"):
-        parser.add_argument(name, required=True)
+    parser.add_argument("--weft", required=True)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "simt"))
+    parser.add_argument("--out", help="without it, nothing is timed or written")
+    parser.add_argument("--examples", default="")
     parser.add_argument("--dry", action="store_true")
     options = parser.parse_args()
-    options.sanitizer = None if options.dry else shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
-    options.torch = not options.dry and has_torch()
+    options.small = options.dry or options.device == "simt"
+    options.sanitizer = None if options.small else shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
+    options.torch = not options.small and has_torch()
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("tests/gpu/run: not done in 8 minutes"))
     signal.alarm(BUDGET + 25)
     run = Run(options)
-    gpu, versions = describe(run)
+    versions = {}
     wanted = [name for name in options.examples.split(",") if name]
     rows = []
     for example in EXAMPLES:
         if wanted and example[0] not in wanted:
             continue
         row = {"name": example[0], "file": example[1], "checks": check(run, example)}
-        try:
-            row["step_ms"] = time_example(run, example, versions) if run.left() > 30 else None
-        except Failed as failure:
-            row["step_ms"], row["message"] = None, str(failure)
-            run.failures += 1
-            print(f"{example[0]:<7} step time: FAILED {failure}", flush=True)
+        if options.out:
+            time_row(run, example, row, versions)
         rows.append(row)
-    date = datetime.datetime.now(datetime.timezone.utc)
-    report = {
-        "what": "tests/gpu/run", "measured": not options.dry, "date": date.isoformat(timespec="seconds"), "device": gpu, "versions": versions,
-        "passed": run.failures == 0, "seconds": round(time.monotonic() - run.started, 1),
-        "notes": ["weft's step takes its batch from host memory and augments it; PyTorch's batch lies on the GPU and is not augmented",
-                  "weft computes in f32; torch f32 has TF32 off, torch tf32 has it on; torch is eager, with fused optimizers and channels_last pictures",
-                  "checks: |cuda - cpu| / |cpu| in the 2-norm; losses: the largest relative difference"],
-        "examples": rows}
-    os.makedirs(options.out, exist_ok=True)
-    slug = "-".join("".join(c if c.isalnum() else " " for c in gpu["device"].lower()).split())
-    path = os.path.join(options.out, f"gpu-{'dry-' if options.dry else ''}{slug}-{date:%Y%m%d-%H%M}.json")
-    with open(path, "w") as file:
-        json.dump(report, file, indent=1)
-        file.write("\n")
+    if options.out:
+        write_report(run, rows, versions)
     shutil.rmtree(run.folder)
-    print(f"{path}\ngpu checks {sum(len(r['checks']) for r in rows)} failures {run.failures}")
+    print(f"{options.device} checks {sum(len(row['checks']) for row in rows)} failures {run.failures}")
     return 4 if run.failures else 0
 
 

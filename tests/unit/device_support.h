@@ -12,6 +12,7 @@
 #include "codegen/build_plan.h"
 #include "passes/passes.h"
 #include "runtime/cuda/cuda.h"
+#include "runtime/simt/device_simt.h"
 #include "runtime/session.h"
 
 typedef struct on_device {
@@ -33,6 +34,7 @@ static inline bool test_on_gpu(void) { return strcmp(test_device(), "cpu") != 0;
 
 static inline void open_test_device(on_device *d) {
   if (strcmp(test_device(), "cuda") == 0) must(weft_cuda_create(NULL, &d->device));
+  else if (strcmp(test_device(), "simt") == 0) must(weft_simt_device_create(&(weft_simt_options){.threads = 2}, &d->device));
   else must(weft_cpu_create(2, &d->device));
 }
 
