@@ -123,27 +123,6 @@ static bool check_blocks(simt_warp *w, const simt_instruction *i, int lane, uint
   return true;
 }
 
-static bool written(const uint8_t *initialised, uint32_t bytes) {
-  switch (bytes) {
-    case 4: {
-      uint32_t x;
-      memcpy(&x, initialised, 4);
-      return x == 0x01010101;
-    }
-    case 8:
-    case 16: {
-      uint64_t x, y;
-      memcpy(&x, initialised, 8);
-      memcpy(&y, initialised + bytes - 8, 8);
-      return x == 0x0101010101010101 && x == y;
-    }
-    default:
-      for (uint32_t k = 0; k < bytes; k++)
-        if (initialised[k] != 1) return false;
-      return true;
-  }
-}
-
 static bool resolve_global(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *addresses, uint32_t bytes,
                            simt_access access, uint8_t **pointers) {
   count_sectors(w, mask, addresses, bytes);
@@ -155,7 +134,7 @@ static bool resolve_global(simt_warp *w, const simt_instruction *i, uint32_t mas
     simt_allocation *in = find(w, address, bytes);
     if (!in) return tell_outside(w, i, lane, address, bytes, access);
     uint8_t *initialised = in->initialised + (address - (uint64_t)(uintptr_t)in->base);
-    if (access != ACCESS_WRITE && !exchange && !written(initialised, bytes)) {
+    if (access != ACCESS_WRITE && !exchange && !simt_written(initialised, bytes)) {
       simt_fail_at(w, i, lane, address, "read of uninitialised global memory, %llu bytes into an allocation of %llu",
                    (unsigned long long)(address - (uint64_t)(uintptr_t)in->base), (unsigned long long)in->bytes);
       return false;
@@ -187,7 +166,7 @@ static bool resolve_local(simt_warp *w, const simt_instruction *i, uint32_t mask
       return false;
     }
     uint64_t at = (uint64_t)lane * limit + offset;
-    if (access == ACCESS_READ && !written(w->local_initialised + at, bytes)) {
+    if (access == ACCESS_READ && !simt_written(w->local_initialised + at, bytes)) {
       simt_fail_at(w, i, lane, offset, "read of uninitialised local memory");
       return false;
     }

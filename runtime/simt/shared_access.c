@@ -48,6 +48,17 @@ static void remember_read(simt_warp *w, simt_shared_cell *cell, int lane, uint8_
   remember(w, &read[slot], lane, mask, strong);
 }
 
+// The commonest touch, told apart quickly: a whole word that this warp reads again, and nobody it has not heard of wrote.
+static inline bool read_before(const simt_warp *w, simt_shared_cell *cell, int lane, bool strong) {
+  const simt_touch *write = &cell->write;
+  simt_touch *read = &cell->read[0];
+  if (write->warp == w->index ? write->clock == w->clock[w->index] : write->clock > w->clock[write->warp]) return false;
+  if (read->warp != w->index || read->clock != w->clock[w->index] || read->mask != 15 || read->strong != strong) return false;
+  if (read->lane != lane) read->lane = LANE_SEVERAL_SAME;
+  read->step = (uint32_t)w->block->steps;
+  return true;
+}
+
 bool simt_touch_shared(simt_warp *w, const simt_instruction *i, int lane, uint32_t offset, uint32_t bytes, simt_access access) {
   bool strong = i->strong;
   for (uint32_t at = offset; at < offset + bytes;) {
@@ -55,6 +66,7 @@ bool simt_touch_shared(simt_warp *w, const simt_instruction *i, int lane, uint32
     uint32_t end = at / 4 * 4 + 4;
     uint8_t mask = 0;
     for (; at < end && at < offset + bytes; at++) mask |= (uint8_t)(1 << (at & 3));
+    if (access == ACCESS_READ && mask == 15 && read_before(w, cell, lane, strong)) continue;
     if (clashes(w, &cell->write, lane, mask, strong)) return tell_race(w, i, lane, offset, &cell->write, access, true);
     if (access == ACCESS_READ) {
       remember_read(w, cell, lane, mask, strong);
@@ -88,6 +100,14 @@ static uint32_t passes(uint32_t mask, const uint64_t *offsets, uint32_t words) {
 
 // 8-byte accesses go by half warps, 16-byte ones by quarters.
 static void count_banks(simt_warp *w, uint32_t mask, const uint64_t *offsets, uint32_t bytes) {
+  if (bytes == 4 && mask == UINT32_MAX) {   // consecutive words
+    uint64_t differs = 0;
+    for (uint32_t l = 0; l < LANES; l++) differs |= offsets[l] ^ (offsets[0] + 4 * l);
+    if (!differs) {
+      w->block->row.shared_accesses++;
+      return;
+    }
+  }
   int parts = bytes == 8 ? 2 : bytes == 16 ? 4 : 1, lanes = LANES / parts;
   for (int p = 0; p < parts; p++) {
     uint32_t part = mask & (parts == 1 ? UINT32_MAX : ((1u << lanes) - 1) << (p * lanes));
@@ -97,24 +117,33 @@ static void count_banks(simt_warp *w, uint32_t mask, const uint64_t *offsets, ui
   }
 }
 
+static bool tell_unwritten(simt_warp *w, const simt_instruction *i, int lane, uint64_t offset, uint32_t bytes) {
+  bool pending = memchr(w->block->shared_initialised + offset, 2, bytes) != NULL;
+  simt_fail_at(w, i, lane, offset, pending ? "read of shared memory that a cp.async still writes: a wait is missing"
+                                           : "read of uninitialised shared memory");
+  return false;
+}
+
 bool simt_resolve_shared(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *offsets, uint32_t bytes,
                          simt_access access, uint8_t **pointers) {
   simt_block *block = w->block;
   bool reads = access == ACCESS_READ || (access == ACCESS_ATOMIC && i->op != ATOMIC_EXCHANGE);
+  uint64_t last = UINT64_MAX;
+  int repeats = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     int lane = __builtin_ctz(rest);
     uint64_t offset = offsets[lane];
+    repeats = offset == last ? repeats + 1 : 0;
+    last = offset;
+    if (repeats > 1) {   // more than two lanes at one address leave the same traces as two
+      pointers[lane] = block->shared + offset;
+      continue;
+    }
     if (offset > block->shared_bytes || block->shared_bytes - offset < bytes) {
       simt_fail_at(w, i, lane, offset, "out of bounds: %u bytes of shared memory, which has %u", bytes, block->shared_bytes);
       return false;
     }
-    for (uint32_t k = 0; reads && k < bytes; k++)
-      if (block->shared_initialised[offset + k] != 1) {
-        simt_fail_at(w, i, lane, offset, block->shared_initialised[offset + k] == 2
-                                             ? "read of shared memory that a cp.async still writes: a wait is missing"
-                                             : "read of uninitialised shared memory");
-        return false;
-      }
+    if (reads && !simt_written(block->shared_initialised + offset, bytes)) return tell_unwritten(w, i, lane, offset, bytes);
     if (access != ACCESS_READ) memset(block->shared_initialised + offset, 1, bytes);
     if (!simt_touch_shared(w, i, lane, (uint32_t)offset, bytes, access)) return false;
     pointers[lane] = block->shared + offset;

@@ -6,6 +6,7 @@
 #define WEFT_SIMT_WORKER_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "runtime/simt/machine.h"
 #include "runtime/simt/types.h"
 
@@ -217,6 +218,28 @@ void simt_barrier_check(simt_block *block);   // after threads exited
 void simt_tell_stuck(simt_block *block);
 
 // ---- memory access (access.c, shared_access.c, async.c) ---------------------------------------------------------
+
+// All of the bytes hold 1.
+static inline bool simt_written(const uint8_t *initialised, uint32_t bytes) {
+  switch (bytes) {
+    case 4: {
+      uint32_t x;
+      memcpy(&x, initialised, 4);
+      return x == 0x01010101;
+    }
+    case 8:
+    case 16: {
+      uint64_t x, y;
+      memcpy(&x, initialised, 8);
+      memcpy(&y, initialised + bytes - 8, 8);
+      return x == 0x0101010101010101 && x == y;
+    }
+    default:
+      for (uint32_t k = 0; k < bytes; k++)
+        if (initialised[k] != 1) return false;
+      return true;
+  }
+}
 
 typedef enum simt_access { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC } simt_access;
 // Checks accesses of the lanes in mask and gives their host pointers. False: a fault.
