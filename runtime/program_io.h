@@ -4,7 +4,7 @@
 // Layout, little-endian: 8 bytes "weft\r\n\x1a\n"; u32 version; u32 number of parts; u64 size of the whole; u64 checksum of these
 // 24 bytes and the table; the table, for each part u32 kind, u32 0, 32 bytes target name, u64 offset, u64 size, u64 checksum; the
 // parts, each at a multiple of 64 and followed by zeros up to the next. What is opened is the table; a part is checked and read when it is wanted, so that a
-// program for many targets starts as fast as one for a single target. Every count, index and formula is checked then.
+// program for many targets starts as fast as one for a single target. PTX and cubins are packed. Every count, index and formula is checked then.
 #ifndef WEFT_RUNTIME_PROGRAM_IO_H
 #define WEFT_RUNTIME_PROGRAM_IO_H
 #include "runtime/file.h"
@@ -18,6 +18,7 @@ typedef struct weft_part {
   const void *data;        // OBJECT: ELF; PTX: text; WEIGHTS: safetensors
   size_t size;
   uint64_t checksum;       // of a part that was read
+  bool ready;              // of a part that was read: checked, and unpacked where it was stored packed (program_pack.h)
 } weft_part;
 
 // programs: told apart by their targets (NULL counts as ""). parts: their code, and weights. Kernel functions are not written:
@@ -39,7 +40,7 @@ weft_status *weft_bundle_open_memory(const char *name, const void *data, size_t 
 weft_status *weft_bundle_open(const char *path, weft_bundle *out);
 // Reads the program of a target, which must be among the parts, into bundle->program. Once a bundle.
 weft_status *weft_bundle_select(weft_bundle *bundle, const char *target);
-// A part by kind and target, checked; NULL where there is none.
+// A part by kind and target, checked and unpacked; NULL where there is none.
 weft_status *weft_bundle_part(const weft_bundle *bundle, weft_part_kind kind, const char *target, const weft_part **out);
 void weft_bundle_close(weft_bundle *bundle);   // also of a zeroed struct
 

@@ -8,6 +8,7 @@
 #include "runtime/formula.h"
 #include "runtime/memory.h"
 #include "runtime/program_format.h"
+#include "runtime/program_pack.h"
 
 // Memory of a bundle: blocks that are released together.
 struct weft_region { struct block { struct block *next; } *blocks; };
@@ -309,13 +310,33 @@ void weft_bundle_close(weft_bundle *bundle) {
 
 // ---- parts ----------------------------------------------------------------------------------------------------------
 
+static weft_status *unpack(const weft_bundle *bundle, weft_part *part) {
+  size_t size = weft_unpacked_size(part->data, part->size);
+  if (!size) return weft_fail(WEFT_BAD_INPUT, "%s: a damaged bundle: packed code of no size", bundle->name);
+  void *room = take(bundle->region, size, 1);
+  if (!room) return weft_fail(WEFT_ENVIRONMENT, "%s: out of memory", bundle->name);
+  if (!weft_unpack(part->data, part->size, room)) return weft_fail(WEFT_BAD_INPUT, "%s: a damaged bundle: its code for %s does not unpack", bundle->name, part->target);
+  part->data = room;
+  part->size = size;
+  return NULL;
+}
+
+static weft_status *make_ready(const weft_bundle *bundle, weft_part *part) {
+  if (part->ready) return NULL;
+  if (part->checksum != weft_part_checksum(part->data, part->size, part->kind))
+    return weft_fail(WEFT_BAD_INPUT, "%s: the checksum of part %d%s%s does not fit: a damaged bundle", bundle->name, (int)(part - bundle->parts),
+                     *part->target ? ", " : "", part->target);
+  if (weft_is_packed(part->kind)) TRY(unpack(bundle, part));
+  part->ready = true;
+  return NULL;
+}
+
 weft_status *weft_bundle_part(const weft_bundle *bundle, weft_part_kind kind, const char *target, const weft_part **out) {
   *out = NULL;
   for (int i = 0; i < bundle->part_count; i++) {
-    const weft_part *part = &bundle->parts[i];
+    weft_part *part = &bundle->parts[i];
     if (part->kind != kind || strcmp(part->target, target) != 0) continue;
-    if (part->checksum != weft_part_checksum(part->data, part->size, kind))
-      return weft_fail(WEFT_BAD_INPUT, "%s: the checksum of part %d%s%s does not fit: a damaged bundle", bundle->name, i, *target ? ", " : "", target);
+    TRY(make_ready(bundle, part));
     *out = part;
     return NULL;
   }

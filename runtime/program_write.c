@@ -4,6 +4,7 @@
 #include "runtime/formula.h"
 #include "runtime/memory.h"
 #include "runtime/program_format.h"
+#include "runtime/program_pack.h"
 
 // A growing buffer; after a failed allocation it stays failed and takes nothing more.
 typedef struct sink { uint8_t *data; size_t size, capacity; bool failed; } sink;
@@ -209,37 +210,63 @@ static weft_status *check_targets(const wf_program *const *programs, int program
   return NULL;
 }
 
-// all: room for the programs, the parts and the constants.
-static bool put_all(sink *whole, sink *texts, weft_part *all, const wf_program *const *programs, int program_count, const weft_part *parts, int part_count) {
-  pool constants = {0};
-  bool failed = false;
-  int count = 0;
-  for (int i = 0; i < program_count; i++) {
-    put_program(&texts[i], &constants, programs[i]);
-    failed = failed || texts[i].failed;
-    all[count++] = (weft_part){.kind = WEFT_PART_PROGRAM, .target = programs[i]->target ? programs[i]->target : "", .data = texts[i].data, .size = texts[i].size};
+// What a bundle is put together from.
+typedef struct gathered {
+  weft_part *all; int count;   // the programs, the parts, the constants
+  sink *texts;                 // of the programs
+  pool constants;
+  weft_bytes *packed;          // by part; no data: it goes as it is
+} gathered;
+
+static weft_status *gather_parts(gathered *g, const weft_part *parts, int count) {
+  for (int i = 0; i < count; i++) {
+    weft_part part = parts[i];
+    if (weft_is_packed(part.kind)) {
+      TRY(weft_pack(part.data, part.size, &g->packed[i]));
+      part.data = g->packed[i].data;
+      part.size = g->packed[i].size;
+    }
+    g->all[g->count++] = part;
   }
-  for (int i = 0; i < part_count; i++) all[count++] = parts[i];
-  if (constants.bytes.size) all[count++] = (weft_part){.kind = WEFT_PART_CONSTANTS, .target = "", .data = constants.bytes.data, .size = constants.bytes.size};
-  failed = failed || constants.bytes.failed;
-  if (!failed) put_container(whole, all, count);
-  free(constants.list);
-  free(constants.bytes.data);
-  return !failed && !whole->failed;
+  return NULL;
+}
+
+static weft_status *gather(gathered *g, const wf_program *const *programs, int program_count, const weft_part *parts, int part_count) {
+  bool failed = false;
+  TRY(weft_allocate((size_t)program_count, sizeof *g->texts, &g->texts));
+  TRY(weft_allocate((size_t)part_count, sizeof *g->packed, &g->packed));
+  TRY(weft_allocate((size_t)(program_count + part_count + 1), sizeof *g->all, &g->all));
+  for (int i = 0; i < program_count; i++) {
+    sink *text = &g->texts[i];
+    put_program(text, &g->constants, programs[i]);
+    failed = failed || text->failed;
+    g->all[g->count++] = (weft_part){.kind = WEFT_PART_PROGRAM, .target = programs[i]->target ? programs[i]->target : "", .data = text->data, .size = text->size};
+  }
+  TRY(gather_parts(g, parts, part_count));
+  const sink *bytes = &g->constants.bytes;
+  if (bytes->size) g->all[g->count++] = (weft_part){.kind = WEFT_PART_CONSTANTS, .target = "", .data = bytes->data, .size = bytes->size};
+  return failed || bytes->failed ? weft_fail(WEFT_ENVIRONMENT, "out of memory while making a bundle") : NULL;
+}
+
+static void release(gathered *g, int program_count, int part_count) {
+  for (int i = 0; g->texts && i < program_count; i++) free(g->texts[i].data);
+  for (int i = 0; g->packed && i < part_count; i++) free(g->packed[i].data);
+  free(g->texts);
+  free(g->packed);
+  free(g->all);
+  free(g->constants.list);
+  free(g->constants.bytes.data);
 }
 
 weft_status *weft_bundle_serialize(const wf_program *const *programs, int program_count, const weft_part *parts, int part_count, weft_bytes *out) {
+  sink whole = {0};
+  gathered g = {0};
   *out = (weft_bytes){0};
-  sink *texts = NULL, whole = {0};
-  weft_part *all = NULL;
   TRY(check_targets(programs, program_count, parts, part_count));
-  TRY(weft_allocate((size_t)program_count, sizeof *texts, &texts));
-  weft_status *failed = weft_allocate((size_t)(program_count + part_count + 1), sizeof *all, &all);
-  if (!failed && !put_all(&whole, texts, all, programs, program_count, parts, part_count))
-    failed = weft_fail(WEFT_ENVIRONMENT, "out of memory while making a bundle");
-  for (int i = 0; i < program_count; i++) free(texts[i].data);
-  free(texts);
-  free(all);
+  weft_status *failed = gather(&g, programs, program_count, parts, part_count);
+  if (!failed) put_container(&whole, g.all, g.count);
+  if (!failed && whole.failed) failed = weft_fail(WEFT_ENVIRONMENT, "out of memory while making a bundle");
+  release(&g, program_count, part_count);
   if (failed) free(whole.data);
   else *out = (weft_bytes){whole.data, whole.size};
   return failed;

@@ -41,6 +41,28 @@ static void bind_functions(wf_program *program) {
       if (strcmp(program->kernels[i].entry, test_kernels[j].entry) == 0) program->kernels[i].function = test_kernels[j].function;
 }
 
+// Right checksums for whatever the table points at.
+static void reseal(uint8_t *data, size_t size) {
+  uint64_t total = size;
+  uint32_t parts;
+  if (size < WEFT_HEADER_BYTES) return;
+  memcpy(data + 16, &total, 8);
+  memcpy(&parts, data + 12, 4);
+  if (parts > (size - WEFT_HEADER_BYTES) / WEFT_ENTRY_BYTES) return;
+  for (uint32_t i = 0; i < parts; i++) {
+    uint8_t *entry = data + WEFT_HEADER_BYTES + i * WEFT_ENTRY_BYTES;
+    uint64_t place[2], hash;
+    uint32_t kind;
+    memcpy(&kind, entry, 4);
+    memcpy(place, entry + 8 + WEFT_TARGET_BYTES, 16);
+    if (place[0] % WEFT_ALIGNMENT || place[0] > size || place[1] > size - place[0]) continue;
+    hash = weft_part_checksum(data + place[0], place[1], (weft_part_kind)kind);
+    memcpy(entry + 24 + WEFT_TARGET_BYTES, &hash, 8);
+  }
+  uint64_t hash = weft_table_checksum(data, (int)parts);
+  memcpy(data + WEFT_SEALED_BYTES, &hash, 8);
+}
+
 static weft_part part_of(const weft_bundle *bundle, weft_part_kind kind, const char *target) {
   const weft_part *part;
   assert_ok(weft_bundle_part(bundle, kind, target, &part));
@@ -110,6 +132,40 @@ static void test_targets_share_constants(void **state) {
   free(bytes.data);
 }
 
+// Code for a GPU is packed; what claims to unpack to more than it can is refused before memory is taken.
+static void test_gpu_code_is_packed(void **state) {
+  static char text[100000];
+  memset(text, 'x', sizeof text - 1);
+  make_targets();
+  weft_part part = {.kind = WEFT_PART_PTX, .target = "sm_80", .data = text, .size = sizeof text};
+  const weft_part *code;
+  weft_bytes bytes;
+  weft_bundle bundle;
+  assert_ok(weft_bundle_serialize(&both[1], 1, &part, 1, &bytes));
+  assert_true(bytes.size < 10000);
+  assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
+  for (int i = 0; i < 2; i++) {   // the second time it is there already
+    assert_ok(weft_bundle_part(&bundle, WEFT_PART_PTX, "sm_80", &code));
+    assert_true(code->size == sizeof text && memcmp(code->data, text, sizeof text) == 0);
+  }
+  weft_bundle_close(&bundle);
+  assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
+  uint8_t *packed = (uint8_t *)bundle.parts[1].data;
+  packed[3] = 0x3f;   // a gigabyte
+  reseal(bytes.data, bytes.size);
+  weft_bundle_close(&bundle);
+  assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
+  assert_fails(weft_bundle_part(&bundle, WEFT_PART_PTX, "sm_80", &code), WEFT_BAD_INPUT, "m: a damaged bundle: packed code of no size");
+  weft_bundle_close(&bundle);
+  packed[3] = 0;
+  packed[0] ^= 1;
+  reseal(bytes.data, bytes.size);
+  assert_ok(weft_bundle_open_memory("m", bytes.data, bytes.size, &bundle));
+  assert_fails(weft_bundle_part(&bundle, WEFT_PART_PTX, "sm_80", &code), WEFT_BAD_INPUT, "m: a damaged bundle: its code for sm_80 does not unpack");
+  weft_bundle_close(&bundle);
+  free(bytes.data);
+}
+
 static void test_a_target_is_chosen(void **state) {
   weft_bytes bytes = make_bundle();
   weft_bundle bundle;
@@ -149,33 +205,13 @@ static void test_damage_is_told(void **state) {
   assert_fails(weft_bundle_open("/no/such.weft", &bundle), WEFT_ENVIRONMENT, "/no/such.weft");
 }
 
-// Right checksums for whatever the table points at.
-static void reseal(uint8_t *data, size_t size) {
-  uint64_t total = size;
-  uint32_t parts;
-  if (size < WEFT_HEADER_BYTES) return;
-  memcpy(data + 16, &total, 8);
-  memcpy(&parts, data + 12, 4);
-  if (parts > (size - WEFT_HEADER_BYTES) / WEFT_ENTRY_BYTES) return;
-  for (uint32_t i = 0; i < parts; i++) {
-    uint8_t *entry = data + WEFT_HEADER_BYTES + i * WEFT_ENTRY_BYTES;
-    uint64_t place[2], hash;
-    uint32_t kind;
-    memcpy(&kind, entry, 4);
-    memcpy(place, entry + 8 + WEFT_TARGET_BYTES, 16);
-    if (place[0] % WEFT_ALIGNMENT || place[0] > size || place[1] > size - place[0]) continue;
-    hash = weft_part_checksum(data + place[0], place[1], (weft_part_kind)kind);
-    memcpy(entry + 24 + WEFT_TARGET_BYTES, &hash, 8);
-  }
-  uint64_t hash = weft_table_checksum(data, (int)parts);
-  memcpy(data + WEFT_SEALED_BYTES, &hash, 8);
-}
-
 // The session of a mutant is made or refused; it is never run.
 static void try_target(const uint8_t *data, size_t size, const char *target, int *accepted) {
   weft_bundle bundle;
   weft_status *status = weft_bundle_open_memory("m", data, size, &bundle);
   if (!status) status = weft_bundle_select(&bundle, target);
+  const weft_part *code;
+  weft_status_free(status ? NULL : weft_bundle_part(&bundle, WEFT_PART_PTX, "sm_80", &code));   // unpacks
   if (!status) {
     weft_session *session = NULL;
     bind_functions(&bundle.program);
@@ -221,6 +257,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_bundle_reads_back_the_same),
       cmocka_unit_test(test_targets_share_constants),
+      cmocka_unit_test(test_gpu_code_is_packed),
       cmocka_unit_test(test_a_target_is_chosen),
       cmocka_unit_test(test_damage_is_told),
       cmocka_unit_test(test_mutants_never_crash),
