@@ -11,6 +11,7 @@ typedef struct wf_fusion {
   int op_count;
   wf_op **ops;                   // NULL where substituted away
   int *cluster;                  // by op: the index of the cluster's first op
+  int *next;                     // by op: the cluster's next one, -1 behind the last
   bool *rowwise;                 // by cluster: members share leading axes only
   bool *horizontal;              // by cluster: independent parts
   WF_VEC(int) *users;            // by op: the ops that read its results

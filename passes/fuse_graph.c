@@ -39,6 +39,7 @@ wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
   fusion->op_count = count;
   fusion->ops = WF_NEW_ARRAY(arena, wf_op *, count);
   fusion->cluster = WF_NEW_ARRAY(arena, int, count);
+  fusion->next = WF_NEW_ARRAY(arena, int, count);
   fusion->rowwise = WF_NEW_ARRAY(arena, bool, count);
   fusion->horizontal = WF_NEW_ARRAY(arena, bool, count);
   fusion->users = wf_arena_alloc(arena, sizeof *fusion->users * (size_t)(count + 1));
@@ -49,6 +50,7 @@ wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
   for (int i = 0; i < count; i++) {
     wf_op *op = fusion->ops[i] = function->ops.items[i];
     fusion->cluster[i] = i;
+    fusion->next[i] = -1;
     for (int r = 0; r < op->result_count; r++) fusion->def[op->results[r]->id] = i;
     if (op->kind == WF_O_UPDATE) fusion->wanted[op->operands[1]->id] = true;
   }
@@ -69,8 +71,8 @@ static void follow(walk *w, int cluster) {
     w->found = true;
     return;
   }
-  for (int i = cluster; i < fusion->op_count && !w->found; i++) {
-    if (!fusion->ops[i] || fusion->cluster[i] != cluster) continue;
+  for (int i = cluster; i >= 0 && !w->found; i = fusion->next[i]) {
+    if (!fusion->ops[i]) continue;
     for (int u = 0; u < fusion->users[i].count; u++) follow(w, fusion->cluster[fusion->users[i].items[u]]);
   }
 }
@@ -79,8 +81,8 @@ static bool search(const wf_fusion *fusion, int a, int b, bool skip_direct) {
   walk w = {fusion, calloc((size_t)fusion->op_count + 1, sizeof(bool)), b, false};
   if (!w.seen) return true;
   w.seen[a] = true;
-  for (int i = a; i < fusion->op_count && !w.found; i++) {
-    if (!fusion->ops[i] || fusion->cluster[i] != a) continue;
+  for (int i = a; i >= 0 && !w.found; i = fusion->next[i]) {
+    if (!fusion->ops[i]) continue;
     for (int u = 0; u < fusion->users[i].count; u++) {
       int next = fusion->cluster[fusion->users[i].items[u]];
       if (next == b && skip_direct) continue;
@@ -97,8 +99,13 @@ bool wf_fusion_reaches(const wf_fusion *fusion, int a, int b) { return a == b ||
 int wf_fusion_join(wf_fusion *fusion, int a, int b) {
   int to = a < b ? a : b, from = a < b ? b : a;
   bool rowwise = fusion->rowwise[a] || fusion->rowwise[b], horizontal = fusion->horizontal[a] || fusion->horizontal[b];
-  for (int i = from; i < fusion->op_count; i++)
-    if (fusion->cluster[i] == from) fusion->cluster[i] = to;
+  for (int i = from; i >= 0; i = fusion->next[i]) fusion->cluster[i] = to;
+  for (int *link = &fusion->next[to]; from >= 0; link = &fusion->next[*link]) {   // merges the ascending lists
+    if (*link >= 0 && *link < from) continue;
+    int rest = *link;
+    *link = from;
+    from = rest;
+  }
   fusion->rowwise[to] = rowwise;
   fusion->horizontal[to] = horizontal;
   return to;
@@ -106,7 +113,7 @@ int wf_fusion_join(wf_fusion *fusion, int a, int b) {
 
 int wf_fusion_size(const wf_fusion *fusion, int cluster) {
   int size = 0;
-  for (int i = cluster; i < fusion->op_count; i++) size += fusion->ops[i] && fusion->cluster[i] == cluster;
+  for (int i = cluster; i >= 0; i = fusion->next[i]) size += fusion->ops[i] != NULL;
   return size;
 }
 

@@ -18,9 +18,9 @@ double wf_points(const wf_op *op, bool with_reduction) {
   return points;
 }
 
-#define FOR_MEMBERS(fusion, cluster_index, name)                       \
-  for (int name = (cluster_index); name < (fusion)->op_count; name++)  \
-    if ((fusion)->ops[name] && (fusion)->cluster[name] == (cluster_index))
+#define FOR_MEMBERS(fusion, cluster_index, name)                              \
+  for (int name = (cluster_index); name >= 0; name = (fusion)->next[name])    \
+    if ((fusion)->ops[name])
 
 // Are all reads of the cluster's values by the op at its own point?
 static bool reads_cluster_at_point(const wf_fusion *fusion, int cluster, const wf_op *op) {
