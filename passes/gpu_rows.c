@@ -74,7 +74,7 @@ static void store_target(rows *r, wf_block *block, int index, const wf_dim *cons
   if (!target) return;
   for (int a = 0; a < r->members[index]->axis_count; a++) indices[a] = a < r->shared ? r->dims[a] : own[a - r->shared];
   wf_stmt_store_dims(r->draft->kernel, block, target, indices, WF_R_NONE, wf_draft_convert(r->draft, value, wf_dtype_compute(target->dtype)));
-  r->fresh[index] = r->homes[index] == WF_HOME_GLOBAL;
+  if (r->homes[index] == WF_HOME_GLOBAL) r->fresh[index] = true;
 }
 
 // Keeps a value of the row where later members look for it, and stores the launch's result.
