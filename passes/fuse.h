@@ -8,6 +8,7 @@ typedef struct wf_fusion {
   wf_function *function;
   wf_tile_target target;
   int max_reads;                 // reads of one value into which it may be substituted
+  int tries;                     // of the search
   int op_count;
   wf_op **ops;                   // NULL where substituted away
   int *cluster;                  // by op: the index of the cluster's first op
@@ -17,6 +18,7 @@ typedef struct wf_fusion {
   WF_VEC(int) *users;            // by op: the ops that read its results
   int value_limit;
   int *def;                      // by value id: the op, -1
+  bool *apart;                   // by op: joins no cluster of its operands and is substituted nowhere; NULL: none
   bool *wanted;                  // by value id: a result of the function or a value of an update
 } wf_fusion;
 
@@ -46,6 +48,9 @@ void wf_join_updates(wf_fusion *fusion);
 bool wf_join_windows(wf_fusion *fusion, int op);
 // x[p] where argmax[window of p] is p   ==>   max[window of p]
 void wf_fusion_read_best(wf_fusion *fusion);
+
+// ---- fuse_search.c ----
+void wf_fusion_search(wf_fusion *fusion, void (*greedy)(wf_fusion *fusion), int tries);
 
 // ---- fuse_level.c ----
 // Small clusters that do not depend on each other share a launch.

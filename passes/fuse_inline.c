@@ -90,7 +90,7 @@ void wf_fusion_inline(wf_fusion *fusion) {
   for (int i = 0; i < fusion->op_count; i++) {
     wf_op *producer = fusion->ops[i];
     if (!producer || !wf_is_elementwise(producer) || fusion->wanted[producer->results[0]->id]) continue;
-    if (wf_fusion_size(fusion, fusion->cluster[i]) > 1 || !pays(fusion, i)) continue;
+    if ((fusion->apart && fusion->apart[i]) || wf_fusion_size(fusion, fusion->cluster[i]) > 1 || !pays(fusion, i)) continue;
     for (int u = 0; u < fusion->users[i].count; u++) {
       wf_op *consumer = fusion->ops[fusion->users[i].items[u]];
       consumer->body = substituted(fusion->module, producer, consumer->body);

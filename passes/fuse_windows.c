@@ -25,6 +25,21 @@ static bool read_elsewhere(const wf_fusion *fusion, int made, int reader) {
   return false;
 }
 
+// Does one op read both a window and the points? Then they are rows rather (softmax), and the points are stored for it anyway.
+static bool read_together(const wf_fusion *fusion, int made, int reader) {
+  for (int i = reader; i < fusion->op_count; i++) {
+    if (!fusion->ops[i] || fusion->cluster[i] != reader) continue;
+    for (int u = 0; u < fusion->users[i].count; u++) {
+      int user = fusion->users[i].items[u];
+      for (int k = 0; fusion->cluster[user] != reader && k < fusion->ops[user]->operand_count; k++) {
+        int def = fusion->def[fusion->ops[user]->operands[k]->id];
+        if (def >= 0 && fusion->cluster[def] == made) return true;
+      }
+    }
+  }
+  return false;
+}
+
 static bool is_epilogue(wf_op *const *members, int count) {
   if (members[0]->kind != WF_O_COMPUTE || members[0]->combiner != WF_R_SUM) return false;
   for (int i = 1; i < count; i++)
@@ -49,6 +64,7 @@ bool wf_join_windows(wf_fusion *fusion, int index) {
     count = members_of(fusion, mine, members);
     if (!is_epilogue(points, point_count) || !wf_find_windows(fusion->module, points, point_count, members, count, &windows)) continue;
     if (wf_fusion_path(fusion, cluster, mine) || wf_fusion_reaches(fusion, mine, cluster)) continue;
+    if (read_together(fusion, cluster, mine)) continue;
     bool kept = read_elsewhere(fusion, cluster, mine);
     if (!wf_fit_windows(fusion->module, points[0], fusion->target, kept, false, &windows, &c, &plan)) continue;
     wf_fusion_join(fusion, cluster, mine);

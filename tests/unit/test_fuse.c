@@ -151,6 +151,28 @@ static void weight_update_is_stored_with_its_gradient(void **state) {
   wf_arena_destroy(arena);
 }
 
+// The search groups otherwise than greedy, and the numbers stay.
+static void search_keeps_the_numbers(void **state) {
+  const char *text = "func @f(%x: f32[128, 200] data, %w: f32[128, 200] param, %b: f32[128] param, %v: f32[10, 128] param) -> (q: %q, m: %m) {\n"
+                     "  %s: f32[128, 128] = compute [i: 128, o: 128] sum[k: 200] %x[i, k] * %w[o, k]\n"
+                     "  %f: f32[128, 128] = compute [i: 128, o: 128] %s[i, o] * 0.0625 + %b[o]\n"
+                     "  %r: f32[128, 128] = compute [i: 128, o: 128] select(%f[i, o] <= 0, 0, %f[i, o])\n"
+                     "  %d: f32[128, 128] = compute [i: 128, o: 128] %r[i, o] * 0.25\n"
+                     "  %z: f32[128, 10] = compute [i: 128, o: 10] sum[k: 128] %d[i, k] * %v[o, k]\n"
+                     "  %m: f32[128] = compute [i: 128] max[o: 10] %z[i, o]\n"
+                     "  %g: f32[128, 128] = compute [i: 128, k: 128] sum[o: 10] (%z[i, o] - %m[i]) * %v[o, k]\n"
+                     "  %q: f32[128, 128] = compute [i: 128, o: 128] select(%r[i, o] <= 0, 0, %g[i, o])\n}\n";
+  tile_case test = {.text = text, .passes = "fuse{strategy=search},layout,tile", .tolerance = 1e-4};
+  tile_check(&test);
+  char *greedy = tile_text_after(text, "fuse", false), *found = tile_text_after(text, "fuse{strategy=search}", false);
+  char *again = tile_text_after(text, "fuse{strategy=search}", false);
+  assert_string_not_equal(greedy, found);
+  assert_string_equal(found, again);
+  free(greedy);
+  free(found);
+  free(again);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bias_and_relu_are_stored_with_the_tiles), cmocka_unit_test(elementwise_chains_are_one_launch),
@@ -158,7 +180,7 @@ int main(void) {
       cmocka_unit_test(optimizer_step_of_all_parameters_is_one_launch), cmocka_unit_test(pooling_keeps_maximum_and_place),
       cmocka_unit_test(convolution_chain_with_layouts), cmocka_unit_test(narrow_values_round_when_fused),
       cmocka_unit_test(attention_is_few_launches), cmocka_unit_test(precision_changes_types), cmocka_unit_test(in_place_updates),
-      cmocka_unit_test(weight_update_is_stored_with_its_gradient),
+      cmocka_unit_test(weight_update_is_stored_with_its_gradient), cmocka_unit_test(search_keeps_the_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
