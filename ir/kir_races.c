@@ -1,21 +1,27 @@
 // Races in shared memory that indices alone give away: between two barriers one thread stores an element that another one
-// reads or stores. Accesses whose indices or conditions depend on anything but the thread are left to the machine that runs
-// the program; so nothing is reported that might be right.
+// reads or stores. Indices may depend on the thread and on loops of constant extent that hold no barrier, all of whose turns fall
+// between the same two; conditions on the thread. All else is left to the machine that runs the program; so nothing is reported
+// that might be right.
 #include "ir/verify_internal.h"
 
-enum { MAX_ACCESSES = 64, MAX_GUARDS = 16, MAX_ELEMENTS = 48 * 1024 };   // elements: what a block's shared memory holds
+enum { MAX_ACCESSES = 64, MAX_GUARDS = 16, MAX_LOOPS = 8, MAX_TURNS = 64, MAX_ELEMENTS = 48 * 1024 };   // elements: what a block's shared memory holds
 
 typedef struct access {
   const wf_value *buffer;
   const wf_stmt *stmt;
   bool stores;
-  int64_t *elements;            // by thread: the linear index, -1 where a condition keeps the thread away
+  int turns;
+  int64_t *elements;            // by thread and turn: the linear index, -1 where a condition keeps the thread away
 } access;
+
+typedef struct point { const wf_atom *atoms[MAX_LOOPS + 1]; int64_t values[MAX_LOOPS + 1]; int count; } point;   // the thread first
 
 typedef struct race_check {
   wf_verifier *v;
   const wf_atom *thread;
   int threads;
+  const wf_atom *loops[MAX_LOOPS];   // open ones without a barrier
+  int loop_count;
   const wf_expr *guards[MAX_GUARDS];
   int guard_count, unknown;     // unknown: open loops and conditions that this check cannot follow
   access list[MAX_ACCESSES];    // since the last barrier
@@ -26,57 +32,96 @@ typedef struct race_check {
 } race_check;
 
 // ---- values of a thread --------------------------------------------------------------------------------------------------
-static bool depends_on_thread_alone(const race_check *c, const wf_dim *dim) {
+static bool is_among(const wf_atom *atom, const wf_atom *thread, const wf_atom *const *loops, int count) {
+  bool found = atom == thread;
+  for (int i = 0; i < count; i++) found |= atom == loops[i];
+  return found;
+}
+
+// Of the thread and the first `loops` of the open loops.
+static bool depends_on_these(const race_check *c, const wf_dim *dim, int loops) {
   const wf_atom **atoms = NULL;
   int count = 0;
   wf_dim_collect(dim, c->v->arena, &atoms, &count);
-  return count == 0 || (count == 1 && atoms[0] == c->thread);
-}
-
-static int64_t the_thread(void *context, const wf_atom *atom) { return *(int64_t *)context; }
-
-// Comparisons of indices and what and, or, not make of them.
-static bool can_evaluate(const race_check *c, const wf_expr *e) {
-  if (e->op == WF_S_INDEX) return depends_on_thread_alone(c, e->dim);
-  if (e->op == WF_S_CONST) return e->dtype == WF_BOOL;
-  if (e->op == WF_S_READ || e->op == WF_S_RANDOM || e->op == WF_S_CAST || e->op == WF_S_SELECT || e->op == WF_S_STOP || !e->arg_count || e->arg_count > 2) return false;
-  for (int i = 0; i < e->arg_count; i++)
-    if (wf_dtype_is_float(e->args[i]->dtype) || !can_evaluate(c, e->args[i])) return false;
+  for (int i = 0; i < count; i++)
+    if (!is_among(atoms[i], c->thread, c->loops, loops)) return false;
   return true;
 }
 
-static int64_t evaluate(const wf_expr *e, int64_t thread) {
+static int64_t value_at(void *context, const wf_atom *atom) {
+  const point *p = context;
+  for (int i = 0; i < p->count; i++)
+    if (p->atoms[i] == atom) return p->values[i];
+  return 0;
+}
+
+// Comparisons of indices and what and, or, not make of them.
+static bool can_evaluate(const race_check *c, const wf_expr *e, int loops) {
+  if (e->op == WF_S_INDEX) return depends_on_these(c, e->dim, loops);
+  if (e->op == WF_S_CONST) return e->dtype == WF_BOOL;
+  if (e->op == WF_S_READ || e->op == WF_S_RANDOM || e->op == WF_S_CAST || e->op == WF_S_SELECT || e->op == WF_S_STOP || !e->arg_count || e->arg_count > 2) return false;
+  for (int i = 0; i < e->arg_count; i++)
+    if (wf_dtype_is_float(e->args[i]->dtype) || !can_evaluate(c, e->args[i], loops)) return false;
+  return true;
+}
+
+static int64_t evaluate(const wf_expr *e, point *at) {
   int64_t operands[3] = {0}, result = 0;
-  if (e->op == WF_S_INDEX) return wf_dim_eval(e->dim, the_thread, &thread);
+  if (e->op == WF_S_INDEX) return wf_dim_eval(e->dim, value_at, at);
   if (e->op == WF_S_CONST) return e->integer;
-  for (int i = 0; i < e->arg_count; i++) operands[i] = evaluate(e->args[i], thread);
+  for (int i = 0; i < e->arg_count; i++) operands[i] = evaluate(e->args[i], at);
   wf_scalar_eval_int(e->op, operands, &result);
   return result;
 }
 
-static bool stays_away(const race_check *c, int64_t thread) {
+static bool stays_away(const race_check *c, point *at) {
   for (int i = 0; i < c->guard_count; i++)
-    if (!evaluate(c->guards[i], thread)) return true;
+    if (!evaluate(c->guards[i], at)) return true;
   return false;
 }
 
-static int64_t element_of(const wf_value *buffer, const wf_expr *const *indices, int64_t thread) {
-  int64_t at = 0, extent = 1;
+static int64_t element_of(const wf_value *buffer, const wf_expr *const *indices, point *at) {
+  int64_t element = 0, extent = 1;
   for (int i = 0; i < buffer->rank; i++) {
     wf_dim_is_const(buffer->shape[i], &extent);
-    at = at * extent + evaluate(indices[i], thread);
+    element = element * extent + evaluate(indices[i], at);
   }
-  return at;
+  return element;
+}
+
+// Turns of the open loops that the indices mention, as one count: 0 where they are too many.
+static int turns_of(const race_check *c, const wf_value *buffer, const wf_expr *const *indices, point *at, int64_t *extents) {
+  int64_t turns = 1;
+  at->count = 1;
+  at->atoms[0] = c->thread;
+  for (int i = 0; i < c->loop_count; i++) {
+    bool mentioned = false;
+    for (int k = 0; k < buffer->rank; k++) mentioned |= indices[k]->op == WF_S_INDEX && wf_dim_mentions(indices[k]->dim, c->loops[i]);
+    if (!mentioned) continue;
+    wf_dim_is_const(c->loops[i]->extent, &extents[at->count]);
+    at->atoms[at->count] = c->loops[i];
+    turns *= extents[at->count++];
+    if (turns > MAX_TURNS) return 0;
+  }
+  return (int)turns;
+}
+
+static void set_turn(point *at, const int64_t *extents, int64_t turn) {
+  for (int i = 1; i < at->count; i++) {
+    at->values[i] = turn % extents[i];
+    turn /= extents[i];
+  }
 }
 
 // ---- accesses ------------------------------------------------------------------------------------------------------------
 static void note(race_check *c, const access *a, bool enter) {
-  for (int t = 0; t < c->threads; t++) {
-    int64_t at = a->elements[t];
+  for (int i = 0; i < c->threads * a->turns; i++) {
+    int64_t at = a->elements[i];
+    int thread = i / a->turns + 1;
     if (at < 0 || at >= c->elements) continue;
-    int *slot = enter && c->first[at] ? &c->second[at] : &c->first[at];
-    *slot = enter ? t + 1 : 0;
-    if (!enter) c->second[at] = 0;
+    if (!enter) c->first[at] = c->second[at] = 0;
+    else if (!c->first[at]) c->first[at] = thread;
+    else if (c->first[at] != thread) c->second[at] = thread;
   }
 }
 
@@ -84,8 +129,9 @@ static void note(race_check *c, const access *a, bool enter) {
 static bool meet(race_check *c, const access *a, const access *b, int64_t *out_element, int out_threads[2]) {
   bool found = false;
   note(c, a, true);
-  for (int u = 0; u < c->threads && !found; u++) {
-    int64_t at = b->elements[u];
+  for (int i = 0; i < c->threads * b->turns && !found; i++) {
+    int64_t at = b->elements[i];
+    int u = i / b->turns;
     if (at < 0 || at >= c->elements) continue;
     int other = c->first[at] != u + 1 ? c->first[at] : c->second[at];
     found = other != 0 && other != u + 1;
@@ -104,13 +150,27 @@ static void report(race_check *c, const access *a, const access *b, int64_t elem
   c->reported = true;
 }
 
-static void add_access(race_check *c, const wf_value *buffer, const wf_expr *const *indices, bool stores) {
-  if (buffer->space != WF_SPACE_SHARED || c->unknown || c->reported || c->count == MAX_ACCESSES) return;
+static bool can_follow(const race_check *c, const wf_value *buffer, const wf_expr *const *indices) {
+  if (buffer->space != WF_SPACE_SHARED || c->unknown || c->reported || c->count == MAX_ACCESSES) return false;
   for (int i = 0; i < buffer->rank; i++)
-    if (!can_evaluate(c, indices[i]) || !wf_dim_is_const(buffer->shape[i], &(int64_t){0})) return;
+    if (!can_evaluate(c, indices[i], c->loop_count) || !wf_dim_is_const(buffer->shape[i], &(int64_t){0})) return false;
+  return true;
+}
+
+static void add_access(race_check *c, const wf_value *buffer, const wf_expr *const *indices, bool stores) {
+  point at;
+  int64_t extents[MAX_LOOPS + 1];
+  if (!can_follow(c, buffer, indices)) return;
+  int turns = turns_of(c, buffer, indices, &at, extents);
+  int points = c->threads * turns;
+  if (!points) return;
   access *a = &c->list[c->count];
-  *a = (access){.buffer = buffer, .stmt = c->stmt, .stores = stores, .elements = WF_NEW_ARRAY(c->v->arena, int64_t, c->threads)};
-  for (int t = 0; t < c->threads; t++) a->elements[t] = stays_away(c, t) ? -1 : element_of(buffer, indices, t);
+  *a = (access){.buffer = buffer, .stmt = c->stmt, .stores = stores, .turns = turns, .elements = WF_NEW_ARRAY(c->v->arena, int64_t, points)};
+  for (int i = 0; i < points; i++) {
+    at.values[0] = i / turns;
+    set_turn(&at, extents, i % turns);
+    a->elements[i] = stays_away(c, &at) ? -1 : element_of(buffer, indices, &at);
+  }
   for (int i = 0; i < c->count; i++) {
     const access *before = &c->list[i];
     int64_t element;
@@ -131,7 +191,7 @@ static void check_block(race_check *c, const wf_block *block);
 
 static void check_if(race_check *c, const wf_stmt *stmt) {
   wf_expr_walk(stmt->condition, visit_read, c);
-  bool known = c->guard_count < MAX_GUARDS && can_evaluate(c, stmt->condition);
+  bool known = c->guard_count < MAX_GUARDS && can_evaluate(c, stmt->condition, 0);
   if (known) c->guards[c->guard_count++] = stmt->condition;
   else c->unknown++;
   check_block(c, &stmt->body);
@@ -139,12 +199,20 @@ static void check_if(race_check *c, const wf_stmt *stmt) {
   else c->unknown--;
 }
 
-// A loop that may run no time is followed as if it ran: where it holds the only barrier, less is reported.
+static bool holds_barrier(const wf_block *block) {
+  for (int i = 0; i < block->list.count; i++)
+    if (block->list.items[i]->kind == WF_STMT_BARRIER || holds_barrier(&block->list.items[i]->body)) return true;
+  return false;
+}
+
+// A loop that may run no time is not followed. One that holds a barrier is followed through one turn, whichever it is.
 static void check_for(race_check *c, const wf_stmt *stmt) {
-  bool may_be_empty = wf_dim_range(stmt->axis->extent).low < 1;
+  bool may_be_empty = wf_dim_range(stmt->axis->extent).low < 1, opened = c->loop_count < MAX_LOOPS && wf_dim_is_const(stmt->axis->extent, &(int64_t){0}) && !holds_barrier(&stmt->body);
+  if (opened) c->loops[c->loop_count++] = stmt->axis;
   c->unknown += may_be_empty;
   check_block(c, &stmt->body);
   c->unknown -= may_be_empty;
+  c->loop_count -= opened;
 }
 
 static void check_block(race_check *c, const wf_block *block) {

@@ -93,6 +93,7 @@ static void test_text_rules(void **state) {
       {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[64] shared for thread t: 64 { %s[t] = 0 %a[t] = %s[63 - t] } } }", "thread 0 reads element 63, which thread 63 has stored with no barrier"},
       {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[2] shared for thread t: 64 { if t%32 == 0 { %s[t//32] = 1 } %a[t] = %s[0] + %s[1] } } }", "reads element 0, which thread 0 has stored"},
       {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[64] shared for thread t: 64 { %s[t] = 1 barrier %a[t] = %s[63 - t] %s[t] = 2 } } }", "stores element 0, which thread 63 has read"},
+      {"kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[2, 8] shared for thread t: 64 { if t%32 < 8 { %s[t//32, t%32] = 1 } for serial j: 8 { %a[t] = %s[t//32, j] } } } }", "thread 0 reads element 1, which thread 1 has stored"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     expect_broken(cases[i].text, cases[i].message);
@@ -182,6 +183,8 @@ static void test_good(void **state) {
   expect_good("kernel @k(%a: f32[64] out, %b: i32 in) symbols(n) { for grid i: n { alloc %s: f32[64] shared for thread t: 64 { alloc %r: f32 register %s[t] = 1 barrier "
               "if %b[] < 3 and n > 2 { barrier } for serial j: n { barrier } %r[] = %s[63 - t] if t//32 == 0 { reduce sum %r[] lanes 32 } "
               "if 32 <= t { reduce max %r[] lanes 8 } barrier if t < 32 { %s[t] += %s[t + 32] } barrier if t == 0 { %a[t] = %r[] } } } }");
+  expect_good("kernel @k(%a: f32[64] out) { for grid i: 1 { alloc %s: f32[2, 64] shared for thread t: 64 { %s[0, t] = 0 barrier for serial j: 4 { "
+              "for unroll u: 2 { %a[t] = %s[j%2, 63 - t] } %s[(j + 1)%2, t] = 1 barrier } for unroll u: 2 { %s[u, t] = %s[1 - u, t] } } } }");
   expect_good("kernel @k(%a: f32[5] out) { for task o: 3 { for vector i: 2 { if 2*o + i < 5 { %a[2*o + i] = 1 } } } }");
 }
 
