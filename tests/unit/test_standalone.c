@@ -94,6 +94,10 @@ static void test_mistakes_are_told(void **state) {
   prints("this runtime holds no network");
   assert_int_equal(run("%s build %s -o /no/such/folder/p", WEFT_BINARY, NET), 3);
   prints("/no/such/folder/p");
+  assert_int_equal(run("%s build %s", WEFT_BINARY, NET), 2);
+  prints("what to make? -o PROG");
+  assert_int_equal(run("%s build m.weft -o p", WEFT_BINARY), 2);
+  prints("build from the .net that it came from");
   assert_int_equal(run("%s build %s -o 1.so --lib", WEFT_BINARY, NET), 2);
   prints("libcnn.so gives cnn_load");
 }
@@ -114,14 +118,17 @@ static double milliseconds(void) {
   return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
 }
 
-// The GPU's code is in the program too: where a driver has no GPU the host serves, and a GPU that refuses the code says what helps.
-static void refuse_the_gpu(void) {
+// The GPU's code is in the program too, and the fake driver runs PTX: it says what the host says. Where a driver has no GPU the
+// host serves; a GPU that refuses the code says what helps.
+static void run_on_a_gpu(void) {
 #ifndef __SANITIZE_ADDRESS__   // a sanitized driver cannot be loaded into a program that is not
+  done("./cnn --target cpu --weights cnn.safetensors zero.raw > host.txt");
+  done("WEFT_CUDA_LIBRARY=%s ./cnn --weights cnn.safetensors --verbose zero.raw 2> gpu.err | diff - host.txt && cat gpu.err", FAKE_CUDA_LIBRARY);
+  prints("code for sm_80");
   done("WEFT_CUDA_LIBRARY=%s FAKE_CUDA_DEVICES=0 ./cnn --weights cnn.safetensors --verbose zero.raw", FAKE_CUDA_LIBRARY);
   prints("code for x86-64-v");
-  assert_int_not_equal(run("WEFT_CUDA_LIBRARY=%s ./cnn --weights cnn.safetensors zero.raw", FAKE_CUDA_LIBRARY), 0);
+  assert_int_not_equal(run("WEFT_CUDA_LIBRARY=%s FAKE_CUDA_FAIL=cuModuleLoadDataEx:2:218 ./cnn --weights cnn.safetensors zero.raw", FAKE_CUDA_LIBRARY), 0);
   prints("the GPU does not take its code (WEFT_TARGET=cpu runs the network on the host): ./cnn: the machine code for sm_80");
-  done("WEFT_CUDA_LIBRARY=%s WEFT_TARGET=cpu ./cnn --weights cnn.safetensors zero.raw", FAKE_CUDA_LIBRARY);
 #endif
 }
 
@@ -147,7 +154,7 @@ static void test_the_fashion_cnn_is_small_and_needs_nothing(void **state) {
     if (milliseconds() - start < best) best = milliseconds() - start;
   }
   prints("0.");
-  refuse_the_gpu();
+  run_on_a_gpu();
   printf("from the start of a shell to the first result: %.1f ms\n", best);
 }
 
@@ -279,8 +286,49 @@ static void test_a_damaged_program_says_so(void **state) {
   free(program.data);
 }
 
+// The same through weft.h, where a sanitizer watches: what loads in spite of the damage runs as before.
+static void test_a_damaged_bundle_is_a_status(void **state) {
+  enum { ROUNDS = 1000 };
+  weft_bytes bundle;
+  weft_tensor x, y;
+  int refused = 0;
+  float good[12];
+  done("%s compile %s --weights w.safetensors --target cpu:x86-64-v2,cuda:sm_80 -o m.weft", WEFT_BINARY, NET);
+  assert_ok(weft_file_read(scratch_path(&s, "m.weft"), 1 << 24, &bundle));
+  assert_ok(weft_tensor_read(scratch_path(&s, "data/x.npy"), 0, &x));
+  for (uint32_t round = 0; round < ROUNDS; round++) {   // round 0: whole
+    size_t size = round % 10 == 9 ? random_word(round, 2) % bundle.size : bundle.size, at = random_word(round, 3) % bundle.size;
+    uint8_t *exact = malloc(size), flip = round ? (uint8_t)(1 << random_word(round, 4) % 8) : 0;
+    weft_model *model;
+    memcpy(exact, bundle.data, size);
+    if (at < size) exact[at] ^= flip;
+    weft_status *failed = weft_model_load_memory("m", exact, size, &(weft_model_options){.threads = 1, .target = "cpu"}, &model);
+    if (failed) {
+      assert_true(weft_status_code(failed) == WEFT_BAD_INPUT && *weft_status_message(failed) && !model);
+      refused++;
+    } else {
+      assert_ok(weft_model_bind(model, "x", &x));
+      assert_ok(weft_model_run(model));
+      assert_ok(weft_model_result(model, weft_model_output(model, 0, NULL), &y));
+      if (!round) memcpy(good, y.data, sizeof good);
+      assert_memory_equal(good, y.data, sizeof good);
+    }
+    weft_status_free(failed);
+    weft_model_destroy(model);
+    free(exact);
+  }
+  printf("%d of %d damaged bundles were refused\n", refused, ROUNDS);
+  assert_true(refused > ROUNDS / 2);
+  weft_model *model;
+  assert_fails(weft_model_load(scratch_path(&s, "m.weft"), &(weft_model_options){.target = "cpu:x86-64-v3"}, &model), WEFT_BAD_INPUT, "no code for cpu:x86-64-v3; it has: x86-64-v2, sm_80");
+  assert_null(model);
+  free(x.data);
+  free(bundle.data);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_damaged_bundle_is_a_status),
       cmocka_unit_test(test_a_program_prints_what_weft_run_prints),
       cmocka_unit_test(test_mistakes_are_told),
       cmocka_unit_test(test_the_fashion_cnn_is_small_and_needs_nothing),
