@@ -127,7 +127,7 @@ void simt_do_convert(simt_warp *w, const simt_instruction *i) {
   uint8_t *d = simt_at(w->base, i->d);
   uint64_t results[LANES];
   int before = fegetround();
-  fesetround(host_rounding((simt_rounding)i->rounding));
+  if (!i->op) fesetround(host_rounding((simt_rounding)i->rounding));   // floor and friends want the nearest
   for (int lane = 0; lane < LANES; lane++)
     if (w->mask >> lane & 1) results[lane] = convert(i, bits_at(w, i->a, i->address_bytes, lane));
   fesetround(before);
