@@ -24,6 +24,7 @@ typedef struct wf_fusion {
 
 // ---- fuse_graph.c ----
 wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target);
+void wf_fusion_separate(wf_fusion *fusion);                    // each op a cluster of its own, as at the start
 void wf_fusion_refresh(wf_fusion *fusion);                     // users, after bodies changed
 // Is there a path from cluster a to cluster b through an op of neither?
 bool wf_fusion_path(const wf_fusion *fusion, int a, int b);

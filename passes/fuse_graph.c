@@ -28,6 +28,14 @@ static void drop_dead(wf_fusion *fusion) {
   }
 }
 
+void wf_fusion_separate(wf_fusion *fusion) {
+  for (int i = 0; i < fusion->op_count; i++) {
+    fusion->cluster[i] = i;
+    fusion->next[i] = -1;
+    fusion->rowwise[i] = fusion->horizontal[i] = false;
+  }
+}
+
 wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
   wf_module *module = function->module;
   wf_arena *arena = module->arena;
@@ -49,12 +57,11 @@ wf_fusion *wf_fusion_create(wf_function *function, wf_tile_target target) {
   for (int i = 0; i < fusion->value_limit; i++) fusion->def[i] = -1;
   for (int i = 0; i < count; i++) {
     wf_op *op = fusion->ops[i] = function->ops.items[i];
-    fusion->cluster[i] = i;
-    fusion->next[i] = -1;
     for (int r = 0; r < op->result_count; r++) fusion->def[op->results[r]->id] = i;
     if (op->kind == WF_O_UPDATE) fusion->wanted[op->operands[1]->id] = true;
   }
   for (int i = 0; i < function->results.count; i++) fusion->wanted[function->results.items[i].value->id] = true;
+  wf_fusion_separate(fusion);
   drop_dead(fusion);
   wf_fusion_refresh(fusion);
   return fusion;

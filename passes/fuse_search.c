@@ -26,12 +26,11 @@ static start remember(const wf_fusion *fusion) {
 static void restore(wf_fusion *fusion, const start *s) {
   for (int i = 0; i < fusion->op_count; i++) {
     fusion->ops[i] = s->ops[i];
-    fusion->cluster[i] = i;
-    fusion->rowwise[i] = fusion->horizontal[i] = false;
     if (!s->ops[i]) continue;
     *s->ops[i] = s->copies[i];
     if (s->ops[i]->result_count) s->ops[i]->results[0]->dtype = s->types[i];
   }
+  wf_fusion_separate(fusion);
   wf_fusion_refresh(fusion);
 }
 
@@ -54,9 +53,9 @@ static double cost_of(wf_fusion *fusion) {
   for (int cluster = 0; cluster < fusion->op_count; cluster++) {
     if (!fusion->ops[cluster] || fusion->cluster[cluster] != cluster || !fusion->ops[cluster]->result_count) continue;
     cost += LAUNCH;
-    for (int i = cluster; i < fusion->op_count; i++) {
+    for (int i = cluster; i >= 0; i = fusion->next[i]) {
       const wf_op *op = fusion->ops[i];
-      if (!op || fusion->cluster[i] != cluster) continue;
+      if (!op) continue;
       cost += wf_schedule_cost(module, fusion->ops[i], fusion->target);
       if (op->result_count && read_outside(fusion, i)) cost += bytes_of(module, op->results[0]) * VECTORS_A_BYTE;
       for (int k = 0; k < op->operand_count; k++) {

@@ -7,15 +7,15 @@ enum { MOST_MEMBERS = 60 };
 
 static int members_of(const wf_fusion *fusion, int cluster, wf_op **out) {
   int count = 0;
-  for (int i = cluster; i < fusion->op_count; i++)
-    if (fusion->ops[i] && fusion->cluster[i] == cluster) out[count++] = fusion->ops[i];
+  for (int i = cluster; i >= 0; i = fusion->next[i])
+    if (fusion->ops[i]) out[count++] = fusion->ops[i];
   return count;
 }
 
 // Is a value of cluster `made` needed beyond the two clusters?
 static bool read_elsewhere(const wf_fusion *fusion, int made, int reader) {
-  for (int i = made; i < fusion->op_count; i++) {
-    if (!fusion->ops[i] || fusion->cluster[i] != made) continue;
+  for (int i = made; i >= 0; i = fusion->next[i]) {
+    if (!fusion->ops[i]) continue;
     if (fusion->wanted[fusion->ops[i]->results[0]->id]) return true;
     for (int u = 0; u < fusion->users[i].count; u++) {
       int user = fusion->cluster[fusion->users[i].items[u]];
@@ -27,8 +27,8 @@ static bool read_elsewhere(const wf_fusion *fusion, int made, int reader) {
 
 // Does one op read both a window and the points? Then they are rows rather (softmax), and the points are stored for it anyway.
 static bool read_together(const wf_fusion *fusion, int made, int reader) {
-  for (int i = reader; i < fusion->op_count; i++) {
-    if (!fusion->ops[i] || fusion->cluster[i] != reader) continue;
+  for (int i = reader; i >= 0; i = fusion->next[i]) {
+    if (!fusion->ops[i]) continue;
     for (int u = 0; u < fusion->users[i].count; u++) {
       int user = fusion->users[i].items[u];
       for (int k = 0; fusion->cluster[user] != reader && k < fusion->ops[user]->operand_count; k++) {

@@ -119,13 +119,40 @@ static void groups_fall_back_to_two_launches(void **state) {
   assert_int_equal(check(&p), 2);
 }
 
+// Windows of random sizes over images of random sizes, on this machine and, interpreted, with the tiles of others.
+static void windows_of_random_sizes(void **state) {
+  static const char *const targets[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+  uint32_t seed = 11;
+  for (int i = 0; i < 24; i++) {
+    int r[8];
+    for (int k = 0; k < 8; k++) r[k] = (int)((seed = seed * 1664525u + 1013904223u) >> 20);
+    const char *target = targets[i % 3 ? 0 : 1 + i / 3 % 3];
+    int wy = 1 + r[0] % 3, wx = 1 + r[1] % 3, y = 3 + r[2] % 5, x = 3 + r[3] % 5, out = 8 + r[4] % 26, c = 4 + r[5] % 12, n = 1 + r[6] % 4;
+    char *layout = r[7] % 2 ? tile_format(" ") : tile_format(" layout(0 @ %d, 2 @ %d, 3 @ %d, 1 @ 1; size %d)", c * wy * y * wx * x, c * wx * x, c, n * c * wy * y * wx * x);
+    char *text = tile_format("func @f(%%in: f32[%d, %d, %d, %d] data, %%w: f32[%d, %d, 3, 3] param, %%b: f32[%d] param) -> (p: %%p, k: %%k) {\n"
+                             "  %%h: f32[%d, %d, %d, %d]%s = compute [n: %d, c: %d, i: %d, j: %d] %%in[n, c, i, j] * 2\n"
+                             "  %%c: f32[%d, %d, %d, %d] = compute [n: %d, o: %d, i: %d, j: %d] sum[c: %d, r: 3, s: 3] (%%h[n, c, i + r - 1, j + s - 1] else 0) * %%w[o, c, r, s]\n"
+                             "  %%a: f32[%d, %d, %d, %d] = compute [n: %d, o: %d, i: %d, j: %d] max(%%c[n, o, i, j] + %%b[o], 0)\n"
+                             "  %%p: f32[%d, %d, %d, %d] = compute [n: %d, o: %d, y: %d, x: %d] max[r: %d, s: %d] %%a[n, o, %d*y + r, %d*x + s]\n"
+                             "  %%k: i64[%d, %d, %d, %d] = compute [n: %d, o: %d, y: %d, x: %d] argmax[r: %d, s: %d] %%a[n, o, %d*y + r, %d*x + s]\n}\n",
+                             n, c, wy * y, wx * x, out, c, out, n, c, wy * y, wx * x, layout, n, c, wy * y, wx * x, n, out, wy * y, wx * x, n, out, wy * y, wx * x, c,
+                             n, out, wy * y, wx * x, n, out, wy * y, wx * x, n, out, y, x, n, out, y, x, wy, wx, wy, wx, n, out, y, x, n, out, y, x, wy, wx, wy, wx);
+    char *passes = tile_format("fuse{target=%s},tile{target=%s}", target, target);
+    tile_case test = {.text = text, .passes = passes, .tolerance = 1e-6, .interpret = strcmp(target, "native") != 0};
+    tile_check(&test);
+    free(passes);
+    free(text);
+    free(layout);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(max_pool_joins_bias_and_relu), cmocka_unit_test(ragged_tiles_and_panels), cmocka_unit_test(mean_over_oblong_windows),
       cmocka_unit_test(windows_along_one_axis), cmocka_unit_test(the_whole_image_is_a_window), cmocka_unit_test(windows_in_double_precision),
       cmocka_unit_test(blocks_of_k_and_values_that_others_read), cmocka_unit_test(gradient_reads_pooled_values),
       cmocka_unit_test(gradient_of_another_place_keeps_the_value), cmocka_unit_test(what_does_not_tile_is_a_launch_of_its_own),
-      cmocka_unit_test(groups_fall_back_to_two_launches),
+      cmocka_unit_test(groups_fall_back_to_two_launches), cmocka_unit_test(windows_of_random_sizes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
