@@ -26,9 +26,9 @@ BUDGET = 450  # seconds for all; what does not fit is left out and said to be
 # name, file, --input of run, --set that make it small for a dry run
 EXAMPLES = [
     ("mlp", "examples/fashion/mlp.net", "test:0-7", ["hidden=32", "batch=4"]),
-    ("cnn", "examples/fashion/cnn.net", "test:0-7", ["hidden=8", "batch=2"]),
-    ("resnet", "examples/fashion/resnet.net", "test:0-7", ["width=2", "batch=2"]),
-    ("cifar", "examples/cifar/cnn.net", "test:0-3", ["batch=2"]),
+    ("cnn", "examples/fashion/cnn.net", "test:0-3", ["hidden=8", "batch=2"]),
+    ("resnet", "examples/fashion/resnet.net", "test:0-3", ["width=2", "batch=2"]),
+    ("cifar", "examples/cifar/cnn.net", "test:0-1", ["batch=1"]),
     ("gpt", "examples/text/gpt.net", "text:in the beginning", ["batch=1", "width=16", "layers=1"]),
 ]
 SAFETENSORS = {"F64": "d", "F32": "f", "I64": "q", "I32": "i", "U8": "B"}
@@ -98,13 +98,15 @@ def read_npy(path):
     return memoryview(data)[10 + size:].cast(form)
 
 
-def distance(a, b):
-    """|a - b| / |b| in the 2-norm; inf where the shapes differ or a value is not finite."""
-    if len(a) != len(b):
-        return math.inf
-    difference = math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(a, b)))
-    size = math.sqrt(math.fsum(y * y for y in b))
-    return difference / size if size else difference
+def norm(a):
+    return math.sqrt(math.fsum(x * x for x in a))
+
+
+def distance(a, b, least=0.0):
+    """|a - b| / |b| in the 2-norm, b counting as no smaller than `least`; inf where the shapes differ or a value is not finite."""
+    difference = norm([x - y for x, y in zip(a, b)]) if len(a) == len(b) else math.inf
+    size = max(norm(b), least)
+    return math.inf if math.isnan(difference) else difference / size if size else difference
 
 
 # ---- checks ------------------------------------------------------------------------------------------------------------------
@@ -130,7 +132,12 @@ def check_first_step(run, example):
         values.append(read_safetensors(path))
     if set(values[0]) != set(values[1]):
         raise Failed("the checkpoints hold different tensors")
-    return max(distance(values[1][name], values[0][name]) for name in values[0]), 1e-3
+    # A gradient that is zero but for rounding (a key's bias in attention) is measured against the others of its kind.
+    kind = {name: name.rsplit(".layer", 1)[0] if ".layer" in name else ".".join(name.split(".")[:2]) for name in values[0]}
+    largest = {}
+    for name, tensor in values[0].items():
+        largest[kind[name]] = max(largest.get(kind[name], 0.0), norm(tensor))
+    return max(distance(values[1][name], values[0][name], 1e-5 * largest[kind[name]]) for name in values[0]), 1e-3
 
 
 def check_losses(run, example):
@@ -226,6 +233,9 @@ def time_example(run, example, versions):
             samples[name].append(side.ask(f"{prefix}{counts[name]}"))
     for side in {id(side): side for side, _ in sides.values()}.values():
         side.close()
+    if run.options.dry:   # the ways were gone; nothing was measured
+        print(f"{example[0]:<7} step        ok  {', '.join(samples)}", flush=True)
+        return {name: None for name in samples}
     rows = {name: spread(values) for name, values in samples.items()}
     for name, row in rows.items():
         print(f"{example[0]:<7} step, {name:<10} min {row['min']:8.3f}  median {row['median']:8.3f}  max {row['max']:8.3f} ms", flush=True)
