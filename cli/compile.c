@@ -94,6 +94,10 @@ static int emit_plan(cli *c) {
 static int emit_code(cli *c, wf_code_form form) {
   wf_program *program;
   wf_code bytes;
+  if (form == WF_CODE_ELF && cli_is_gpu_target(c->target)) {
+    fprintf(stderr, "weft compile: --emit obj is for the host; for a GPU there is ptx and cubin\n");
+    return EXIT_USAGE;
+  }
   if (form == WF_CODE_ELF && c->terminal && !c->options.output_file) {
     fprintf(stderr, "weft compile: an object is not for a terminal; name a file with -o\n");
     return EXIT_USAGE;
