@@ -197,6 +197,26 @@ static void test_a_program_trains_as_weft_does(void **state) {
   prints("curve.png\nscalars.jsonl\nsummary.json\n");
 }
 
+static double last_loss(void) {
+  const char *at = NULL;
+  for (const char *next = out; (next = strstr(next, "\"loss\":")); next++) at = next;
+  return at ? strtod(at + 7, NULL) : -1;
+}
+
+// The GPU's kernels of a whole training, in a program, by the fake driver.
+static void test_a_program_trains_on_a_gpu(void **state) {
+#ifdef __SANITIZE_ADDRESS__
+  printf("a sanitized driver cannot be loaded into a program that is not\n");
+  skip();
+#endif
+  done("%s build %s --train --target cpu,cuda:sm_80 -o both", WEFT_BINARY, NET);
+  done("./both train --data data --json --target cpu --set epochs=5");
+  double host = last_loss();
+  done("WEFT_CUDA_LIBRARY=%s ./both train --data data --json --verbose --set epochs=5", FAKE_CUDA_LIBRARY);
+  prints("code for sm_80");
+  assert_true(host > 0 && host < 0.1 && last_loss() > host * 0.9999 && last_loss() < host * 1.0001);
+}
+
 // A root folder that holds the program, libc, libm, the loader and the data, with no environment.
 static void test_a_program_trains_where_nothing_else_is(void **state) {
   done("mkdir -p root/lib64 root/lib root/tmp && cp trains root && cp -r data root && for f in $(ldd trains | grep -o '/[^ ]*'); do mkdir -p root$(dirname $f) && cp -L $f root$f; done");
@@ -334,6 +354,7 @@ int main(void) {
       cmocka_unit_test(test_the_fashion_cnn_is_small_and_needs_nothing),
       cmocka_unit_test(test_a_program_takes_one_picture_or_a_thousand),
       cmocka_unit_test(test_a_program_trains_as_weft_does),
+      cmocka_unit_test(test_a_program_trains_on_a_gpu),
       cmocka_unit_test(test_a_program_trains_where_nothing_else_is),
       cmocka_unit_test(test_a_library_serves_a_c_program),
       cmocka_unit_test(test_a_damaged_program_says_so),
