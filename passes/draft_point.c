@@ -1,6 +1,8 @@
 // One point of a nest: results of members stay in registers, members with the same loops share them.
 #include "passes/draft_point.h"
 
+enum { STEPS = 4, LIGHT = 16 };
+
 static const wf_dim *number(const wf_nest_plan *plan, int64_t value) { return wf_dim_const(plan->draft->module->dims, value); }
 
 void wf_flat_digits(const wf_dim *flat, const wf_dim *const *extents, int count, const wf_dim **out_digits) {
@@ -84,6 +86,13 @@ static wf_block *open_reduction(wf_nest_plan *plan, wf_block *block, const wf_op
     window *= (double)extent;
   }
   const wf_atom *axis = member->reduction_axes[r];
+  bool innermost = r + 1 == member->reduction_count, light = wf_expr_cost(member->body) <= LIGHT;
+  if (plan->draft->target.gpu && innermost && window > 9 && light && wf_dim_divisible(axis->extent, STEPS)) {   // loads in flight
+    const wf_dim *step = wf_dim_axis(plan->draft->module->dims, axis->name, wf_dim_floordiv(axis->extent, number(plan, STEPS)));
+    const wf_dim *u = wf_dim_axis(plan->draft->module->dims, "u", number(plan, STEPS));
+    *out_dim = wf_dim_add(wf_dim_scale(step, STEPS), u);
+    return wf_stmt_for(plan->draft->kernel, wf_stmt_for(plan->draft->kernel, block, WF_BIND_SERIAL, step), WF_BIND_UNROLL, u);
+  }
   *out_dim = wf_dim_axis(plan->draft->module->dims, axis->name, axis->extent);
   return wf_stmt_for(plan->draft->kernel, block, known && window <= 9 ? WF_BIND_UNROLL : WF_BIND_SERIAL, *out_dim);
 }
@@ -162,7 +171,9 @@ static void emit_reductions(wf_nest_plan *plan, wf_block *block, int from, int t
     for (int i = from; i < to; i++)
       if (acc[i].shared >= 0) acc[i].best = acc[acc[i].shared].best;
   }
-  wf_block *vector = wf_open_lanes(plan->draft, block, lanes, &lane);
+  bool stored = false;
+  for (int i = from; i < to; i++) stored = stored || plan->targets[i];
+  wf_block *vector = stored ? wf_open_lanes(plan->draft, block, lanes, &lane) : block;
   for (int i = from; i < to; i++) {
     wf_value *result = members[i]->results[0];
     wf_value *made = acc[i].index ? acc[i].index : acc[i].best;

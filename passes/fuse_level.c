@@ -32,7 +32,7 @@ static void add_code(void *context, const wf_expr *node) {
   int *code = context;
   switch (node->op) {
   case WF_S_CONST: case WF_S_INDEX: break;
-  case WF_S_RANDOM: *code += 100; break;
+  case WF_S_RANDOM: *code += MOST_CODE; break;   // initial values: many of one shape, made once
   case WF_S_EXP: case WF_S_EXP2: case WF_S_LOG: case WF_S_LOG2: case WF_S_SIN: case WF_S_COS: case WF_S_TANH: case WF_S_ERF:
   case WF_S_POW: *code += 16; break;
   case WF_S_DIV: case WF_S_SQRT: case WF_S_RSQRT: *code += 4; break;
@@ -88,6 +88,7 @@ void wf_join_levels(wf_fusion *fusion) {
       int mine = small_values(fusion, i), size = wf_fusion_size(fusion, i);
       if (mine == 0) continue;
       int more = code_of(fusion, i);
+      if (more >= MOST_CODE) continue;
       if (into < 0 || values + mine > MOST_VALUES || ops + size > MOST_OPS || code + more > MOST_CODE) {
         into = i;
         values = mine;

@@ -2,7 +2,7 @@
 // are short or whose neighbours in memory are the results.
 #include "passes/gpu.h"
 
-enum { ACCESS_BYTES = 16, MOST_REGISTERS = 64, ENOUGH_POINTS = 16384 };
+enum { ACCESS_BYTES = 16, MOST_REGISTERS = 64, ENOUGH_THREADS = 16384 };
 
 typedef struct widths { wf_module *module; const wf_atom *axis; int bytes, unit, far; } widths;   // accesses by their step
 
@@ -47,7 +47,9 @@ static widths measure(const wf_nest_plan *plan, const wf_dim *const *dims, const
 static int width_of(const wf_nest_plan *plan, const widths *w) {
   int width = ACCESS_BYTES / w->bytes;
   if (width > 8) width = 8;
-  while (width > 1 && width * plan->nest->member_count > MOST_REGISTERS) width /= 2;
+  double points = 1;
+  for (int a = 0; a < plan->first->axis_count; a++) points *= wf_draft_estimate(plan->first->axes[a]->extent);
+  while (width > 1 && (width * plan->nest->member_count > MOST_REGISTERS || points < (double)width * ENOUGH_THREADS)) width /= 2;
   return width;
 }
 
@@ -59,9 +61,7 @@ static void choose_width(wf_nest_plan *plan, const wf_gpu_points *points, bool *
   int count = points->count - points->grid_count;
   *out_flat = true;
   plan->lanes = 1;
-  double all = 1;
-  for (int a = 0; a < plan->first->axis_count; a++) all *= wf_draft_estimate(plan->first->axes[a]->extent);
-  if (count == 0 || all < ENOUGH_POINTS) return;
+  if (count == 0) return;
   const wf_dim *flat = wf_dim_axis(module->dims, "f", points->extent);
   for (int a = 0; a < plan->first->axis_count; a++) dims[a] = plan->first->axes[a]->as_dim;
   for (int i = 0; i < count; i++) extents[i] = plan->first->axes[points->order[points->grid_count + i]]->extent;
