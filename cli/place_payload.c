@@ -30,9 +30,11 @@ static weft_status *add_segment(uint8_t *file, uint64_t offset, uint64_t bytes, 
   uint64_t end = 0;
   for (int i = 0; i < count; i++) {
     if (headers[i].p_type == PT_NOTE) note = &headers[i];
-    if (headers[i].p_type == PT_LOAD && headers[i].p_vaddr + headers[i].p_memsz > end) end = headers[i].p_vaddr + headers[i].p_memsz;
+    if (headers[i].p_type != PT_LOAD) continue;
+    note = NULL;
+    if (headers[i].p_vaddr + headers[i].p_memsz > end) end = headers[i].p_vaddr + headers[i].p_memsz;
   }
-  if (!note) return strange("note");
+  if (!note) return strange("note behind its segments");
   *out_address = page_end(end);
   *note = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R, .p_offset = offset, .p_vaddr = *out_address, .p_paddr = *out_address,
                        .p_filesz = bytes, .p_memsz = bytes, .p_align = PAGE};

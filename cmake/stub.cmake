@@ -20,6 +20,7 @@ foreach(part weft_base weft_runtime weft_command)
 endforeach()
 add_library(weft_stub_objects OBJECT ${stub_sources} runtime/standalone/payload.c runtime/standalone/slot.c)
 target_include_directories(weft_stub_objects PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/runtime/include)
+target_include_directories(weft_stub_objects SYSTEM PRIVATE ${JANSSON_INCLUDE_DIRS} ${PNG_INCLUDE_DIRS} ${JPEG_INCLUDE_DIRS} ${ZLIB_INCLUDE_DIRS})
 target_compile_options(weft_stub_objects PUBLIC ${stub_flags})
 
 add_executable(weft_stub runtime/standalone/program.c)
