@@ -38,7 +38,7 @@ static bool has_windows(assign *a, const wf_op *group) {
   wf_windows ignored;
   int points;
   memcpy(members, group->members, sizeof *members * (size_t)group->member_count);
-  return wf_part_windows(a->module, members, group->member_count, &points, &ignored);
+  return wf_part_windows(a->module, a->target, members, group->member_count, &points, &ignored);
 }
 
 // Only values that computes make and computes read may move.

@@ -109,8 +109,9 @@ typedef struct wf_windows {
 } wf_windows;
 // points: computes over the same points, members: what may be such windows of them.
 bool wf_find_windows(wf_module *module, wf_op *const *points, int point_count, wf_op *const *members, int count, wf_windows *out);
-// Parts the members of a group into points (a contraction first) and windows of them. `members` is put in that order.
-bool wf_part_windows(wf_module *module, wf_op **members, int count, int *out_point_count, wf_windows *out);
+// Parts the members of a group into points (a contraction first) and windows of them. `members` is put in that order. False
+// for other groups, rows after a small sum among them.
+bool wf_part_windows(wf_module *module, wf_tile_target target, wf_op **members, int count, int *out_point_count, wf_windows *out);
 // Does the schedule of this target take them, and is that less work than a kernel of their own? kept: C is stored anyway;
 // laid_out: values have their layouts already.
 bool wf_fit_windows(wf_module *module, wf_op *op, wf_tile_target target, bool kept, bool laid_out, wf_windows *windows,

@@ -101,10 +101,24 @@ bool wf_find_windows(wf_module *module, wf_op *const *points, int point_count, w
   return false;
 }
 
-bool wf_part_windows(wf_module *module, wf_op **members, int count, int *out_point_count, wf_windows *out) {
+// Rows: at most one axis beyond the leading ones that all members share.
+static bool are_rows(wf_op *const *members, int count) {
+  int shared = members[0]->axis_count, most = shared;
+  for (int i = 1; i < count; i++) {
+    if (members[i]->axis_count < shared) shared = members[i]->axis_count;
+    if (members[i]->axis_count > most) most = members[i]->axis_count;
+    for (int a = 0; a < shared; a++)
+      if (members[i]->axes[a]->extent != members[0]->axes[a]->extent) shared = a;
+  }
+  return shared > 0 && most - shared <= 1;
+}
+
+bool wf_part_windows(wf_module *module, wf_tile_target target, wf_op **members, int count, int *out_point_count, wf_windows *out) {
+  wf_contraction ignored;
   wf_op **parted = WF_NEW_ARRAY(module->arena, wf_op *, count);
   int points = 0, others = 0;
   if (members[0]->kind != WF_O_COMPUTE || members[0]->combiner != WF_R_SUM) return false;
+  if (are_rows(members, count) && !wf_classify_contraction(module, members[0], target, &ignored)) return false;
   for (int pass = 0; pass < 2; pass++)
     for (int i = 0; i < count; i++) {
       bool point = i == 0 || (members[i]->kind == WF_O_COMPUTE && members[i]->combiner == WF_R_NONE && wf_same_points(members[i], members[0]));
@@ -234,7 +248,7 @@ static const wf_expr *read_block(void *context, const wf_expr *node) {
   return NULL;
 }
 
-// Loops over the windows of a block; binds the axes of m at the first point of each. Returns that point's row in the block.
+// Loops over the windows of a block; binds the axes of m at the first point of each, which stands in row query->row.
 static wf_block *open_each_window(wf_contract *contract, wf_block *block, const wf_windows *windows, const wf_contraction_plan *plan,
                                   const wf_dim *m_block, redirect_query *query) {
   const wf_composite *m = &contract->c->m;

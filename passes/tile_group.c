@@ -241,6 +241,6 @@ void wf_tile_group(wf_tile *tile, wf_op *group) {
   memcpy(members, group->members, sizeof *members * (size_t)count);
   substitute_inline(tile->module, members, &count);
   const char *name = group->group_name ? group->group_name : group->results[0]->name;
-  if (wf_part_windows(tile->module, members, count, &points, &windows)) tile_windows(tile, name, group, members, count, points, &windows);
+  if (wf_part_windows(tile->module, tile->target, members, count, &points, &windows)) tile_windows(tile, name, group, members, count, points, &windows);
   else tile_members(tile, name, group->loc, members, count, group->results, group->result_count);
 }

@@ -119,6 +119,18 @@ static void groups_fall_back_to_two_launches(void **state) {
   assert_int_equal(check(&p), 2);
 }
 
+// A small sum, its rows' maximum and what reads both are rows, one launch: not windows that the schedule refuses.
+static void rows_after_a_small_sum_stay_rows(void **state) {
+  tile_case test = {.text = "func @f(%x: f32[n, 40] data, %w: f32[10, 40] param, %b: f32[10] param) -> (l: %l, k: %k) {\n"
+                            "  %s: f32[n, 10] = compute [i: n, o: 10] sum[c: 40] %x[i, c] * %w[o, c]\n"
+                            "  %z: f32[n, 10] = compute [i: n, o: 10] %s[i, o] + %b[o]\n"
+                            "  %m: f32[n] = compute [i: n] max[o: 10] %z[i, o]\n"
+                            "  %l: f32[n] = compute [i: n] sum[o: 10] %z[i, o] - %m[i]\n"
+                            "  %k: i64[n] = compute [i: n] argmax[o: 10] %z[i, o]\n}\n",
+                    .symbol = "n", .value = 9, .passes = "fuse,layout,tile", .tolerance = 1e-6};
+  assert_int_equal(tile_check(&test), 1);
+}
+
 // Windows of random sizes over images of random sizes, on this machine and, interpreted, with the tiles of others.
 static void windows_of_random_sizes(void **state) {
   static const char *const targets[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
@@ -153,6 +165,7 @@ int main(void) {
       cmocka_unit_test(blocks_of_k_and_values_that_others_read), cmocka_unit_test(gradient_reads_pooled_values),
       cmocka_unit_test(gradient_of_another_place_keeps_the_value), cmocka_unit_test(what_does_not_tile_is_a_launch_of_its_own),
       cmocka_unit_test(groups_fall_back_to_two_launches), cmocka_unit_test(windows_of_random_sizes),
+      cmocka_unit_test(rows_after_a_small_sum_stay_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
