@@ -9,7 +9,7 @@
 
 static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,"
                                "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
-enum { CODE_GENERATOR_VERSION = 2 };   // counts changes of the generated code
+enum { CODE_GENERATOR_VERSION = 3 };   // counts changes of the generated code
 
 static void keep_message(LLVMDiagnosticInfoRef info, void *context) {
   char *text = LLVMGetDiagInfoDescription(info);
