@@ -24,9 +24,9 @@ static void print_gpu(const cli *c, int ordinal, const weft_device_info *info) {
 int cli_devices(cli *c) {
   weft_device_info gpus[MOST];
   int cores = usable_cores(), count;
-  if (c->options.json) printf("{\"name\":\"cpu\",\"level\":\"%s\",\"threads\":%d}\n{\"name\":\"ref\"}\n", weft_machine_level(), cores);
+  if (c->options.json) printf("{\"name\":\"cpu\",\"level\":\"%s\",\"threads\":%d}\n{\"name\":\"ref\"}\n{\"name\":\"simt\"}\n", weft_machine_level(), cores);
   else
-    printf("cpu   %s, %d thread%s\nref   net IR interpreted in f64 (slow; the oracle)\n", weft_machine_level(), cores, cores == 1 ? "" : "s");
+    printf("cpu   %s, %d thread%s\nref   net IR interpreted in f64 (slow; the oracle)\nsimt  PTX for sm_80 interpreted on the host, with checks (slow)\n", weft_machine_level(), cores, cores == 1 ? "" : "s");
   weft_status *failed = weft_cuda_list(NULL, gpus, MOST, &count);
   for (int i = 0; i < count; i++) print_gpu(c, i, &gpus[i]);
   if (failed && c->options.json) printf("{\"name\":\"cuda\",\"driver\":false}\n");

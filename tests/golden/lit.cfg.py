@@ -13,6 +13,7 @@ if os.environ.get("WEFT_SHARED_LLVM") == "1":
     config.available_features.add("shared-llvm")
 config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0")
 config.environment["WEFT_CACHE"] = os.path.join(config.test_exec_root, "cache")
+config.environment["WEFT_CUDA_LIBRARY"] = "none"   # tests run on the host, also on a machine with a GPU, but where they say otherwise
 config.substitutions += [
     ("%weft", os.environ["WEFT_BINARY"]),
     ("%FileCheck", "FileCheck-22 --dump-input-context=4"),
