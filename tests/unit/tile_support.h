@@ -1,5 +1,5 @@
-// Runs a tiled function and compares it with the reference evaluator: compiled for this machine, or as a thread program in the
-// interpreter of kernels.
+// Runs a tiled function and compares it with the reference evaluator: compiled for this machine, as thread programs in the
+// interpreter of kernels, or as PTX on the PTX machine.
 #ifndef WEFT_TESTS_TILE_SUPPORT_H
 #define WEFT_TESTS_TILE_SUPPORT_H
 #include <math.h>
@@ -8,6 +8,7 @@
 #include "passes/passes.h"
 #include "runtime/load_object.h"
 #include "runtime/plan.h"
+#include "tests/unit/simt_fixture.h"
 
 typedef struct tile_case {
   const char *text;              // one function
@@ -16,6 +17,7 @@ typedef struct tile_case {
   const char *passes;            // "fuse,tile"
   double tolerance;              // relative; the inputs make sums and products exact in f32
   bool interpret;                // passes name a GPU: kernels run in the interpreter
+  const char *machine;           // passes name this GPU: kernels run as PTX on the PTX machine
 } tile_case;
 
 typedef struct tile_run {
@@ -109,15 +111,20 @@ static void tile_load(tile_run *run, const wf_value *value, wf_tensor *tensor, c
   }
 }
 
+static wf_code tile_compile(tile_run *run, wf_compile_kernel *made) {
+  wf_code code;
+  bool fine = wf_compile_kernels(run->arena, run->diag, run->target, made, 1, (const wf_atom *const *)made->kernel->symbols.items,
+                                 made->kernel->symbols.count, WF_CODE_OBJECT, &code);
+  if (!fine) wf_diag_print(run->diag, stderr, false);
+  assert_true(fine);
+  return code;
+}
+
 // The kernel runs task by task, last task first: tasks may not depend on one another.
 static void tile_execute(tile_run *run, const wf_kernel *kernel, void **buffers, const int64_t *symbols) {
   char message[256];
-  wf_code code;
   wf_compile_kernel made = {.kernel = kernel, .entry = "k"};
-  bool fine = wf_compile_kernels(run->arena, run->diag, run->target, &made, 1, (const wf_atom *const *)kernel->symbols.items,
-                                 kernel->symbols.count, WF_CODE_OBJECT, &code);
-  if (!fine) wf_diag_print(run->diag, stderr, false);
-  assert_true(fine);
+  wf_code code = tile_compile(run, &made);
   wf_object *object = wf_object_load(code.bytes, code.size, message, sizeof message);
   if (!object) fail_msg("%s", message);
   wf_kernel_entry entry = (wf_kernel_entry)wf_object_symbol(object, "k");
@@ -128,6 +135,28 @@ static void tile_execute(tile_run *run, const wf_kernel *kernel, void **buffers,
   for (int64_t task = tasks - 1; task >= 0; task--) entry(buffers, symbols, task, task + 1, scratch);
   free(scratch);
   wf_object_unload(object);
+}
+
+// As PTX; buffers are brought there and, from `from` on, back.
+static void tile_on_machine(tile_run *run, const wf_kernel *kernel, void **buffers, int from, int64_t *symbols) {
+  wf_compile_kernel made = {.kernel = kernel, .entry = "k"};
+  wf_code code = tile_compile(run, &made);
+  fixture f = open_text("kernel.ptx", code.bytes, code.size, 1, 0);
+  void *there[256], *parameters[256 + 16];
+  size_t bytes[256];
+  int count = kernel->params.count, at = 0;
+  for (int i = 0; i < count; i++) {
+    const wf_value *value = kernel->params.items[i];
+    int64_t elements = wf_dim_eval(value->layout ? value->layout->size : wf_value_elements(run->module, value), tile_symbol, (void *)run->test);
+    bytes[i] = (size_t)elements * (size_t)wf_dtype_bytes(value->dtype);
+    there[i] = i < from ? filled(f, buffers[i], bytes[i]) : room(f, bytes[i]);
+    parameters[at++] = &there[i];
+  }
+  for (int i = 0; i < kernel->symbols.count; i++) parameters[at++] = &symbols[i];
+  int64_t blocks = wf_dim_eval(made.tasks, tile_symbol, (void *)run->test);
+  ok(start(f, "k", (uint32_t)blocks, 1, (uint32_t)wf_kernel_threads(kernel), 1, 0, parameters));
+  for (int i = from; i < count; i++) memcpy(buffers[i], there[i], bytes[i]);
+  shut(f);
 }
 
 static void tile_interpret(tile_run *run, const wf_op *op, const int64_t *symbols) {
@@ -160,7 +189,8 @@ static void tile_launch(tile_run *run, const wf_op *op) {
     tile_interpret(run, op, symbols);
     return;
   }
-  tile_execute(run, op->kernel, buffers, symbols);
+  if (run->test->machine) tile_on_machine(run, op->kernel, buffers, op->operand_count, symbols);
+  else tile_execute(run, op->kernel, buffers, symbols);
   for (int i = 0; i < op->result_count; i++)
     tile_load(run, op->results[i], run->tensors[op->results[i]->id], buffers[op->operand_count + i]);
 }
@@ -188,7 +218,7 @@ static int tile_check(const tile_case *test) {
   wf_module *module = t.module;
   wf_function *function = module->functions.items[0];
   tile_run run = {.arena = arena, .diag = diag, .module = module, .test = test};
-  run.target = test->interpret ? NULL : wf_target_create(arena, diag, "native");
+  run.target = test->interpret ? NULL : wf_target_create(arena, diag, test->machine ? test->machine : "native");
   assert_true(test->interpret || run.target != NULL);
   wf_tensor *inputs[64], *want[64], *updates[64];
   for (int i = 0; i < function->inputs.count; i++) {
