@@ -8,8 +8,10 @@ enum {
   MOST_PREFETCHED = 12,     // elements a thread holds of the next step: accumulators, operands and these fit 128 registers
   MOST_PARTS = 256,         // of a long sum
   LEAST_PART = 128,         // points of k that a part is worth
+  ENOUGH_THREADS = 512,     // on one multiprocessor: from there on parts only cost memory
   STEP_CYCLES = 500,        // global memory, barrier: of a step that nothing else hides
   LAUNCH_CYCLES = 4000,     // of the second launch that adds parts up
+  PART_BYTES = 1200,        // a cycle, of parts that are stored and read again
   CACHE_BYTES = 16,         // a cycle, of the second-level cache for one multiprocessor
   FEW_ROWS = 17, FEW_RESULTS = 8192,   // that a loop nest with a warp a result makes as well
   CHEAP_MEMBERS = 12,       // scalar operations stored with an element; more want registers beyond the 128 of two large blocks
@@ -173,11 +175,14 @@ typedef struct limits { int processors, most_points, most_threads; } limits;   /
 static void try_shape(const wf_contraction *c, const block_shape *s, const cut_axes *axes, limits most, choice *best) {
   double m = estimate(&c->m), n = estimate(&c->n), k = estimate(&c->k), batch = estimate(&c->batch);
   if (s->tm * s->tn > most.most_points || threads_of(s) > most.most_threads) return;
+  double blocks = batch * blocks_of(m, s->bm) * blocks_of(n, s->bn);
   for (int parts = 1; parts <= MOST_PARTS; parts *= 2) {
     choice now = {.shape = s};
-    if (!cut_into(axes, parts, now.cuts) || (parts > 1 && k / parts < LEAST_PART)) break;
+    bool busy = blocks * threads_of(s) * parts / 2 >= (double)ENOUGH_THREADS * most.processors;   // half as many parts do
+    if (parts > 1 && (busy || k / parts < LEAST_PART)) break;
+    if (!cut_into(axes, parts, now.cuts)) break;
     now.cycles = cycles(s, m, n, k / parts, batch * parts, copy_cost(c, s), most.processors);
-    if (parts > 1) now.cycles += LAUNCH_CYCLES + parts * m * n * batch * 8 / 2000;
+    if (parts > 1) now.cycles = 1.1 * now.cycles + LAUNCH_CYCLES + parts * m * n * batch * 8 / PART_BYTES;
     if (!best->shape || now.cycles < best->cycles) *best = now;
   }
 }
