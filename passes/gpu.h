@@ -14,7 +14,7 @@ void wf_gpu_part(wf_draft *draft, wf_op **members, int count, int shared);
 int wf_gpu_threads(wf_op *const *members, int count);
 
 // ---- gpu_block.c: blocks and threads of a section ----
-// The first `shared` axes of `op` in the order of their threads: grid[0..grid_count) are grid loops, the others are flattened,
+// The first `shared` axes of members in the order of their threads: grid[0..grid_count) are grid loops, the others are flattened,
 // fastest last.
 typedef struct wf_gpu_points {
   const wf_op *op;
@@ -22,7 +22,7 @@ typedef struct wf_gpu_points {
   const wf_dim *extent;          // of the flattened axes
 } wf_gpu_points;
 // fastest: the axis along which neighbouring threads run, -1: by the storage of the result.
-wf_gpu_points wf_gpu_order(wf_draft *draft, const wf_op *op, int shared, int fastest);
+wf_gpu_points wf_gpu_order(wf_draft *draft, wf_op *const *members, int count, int shared, int fastest);
 // The grid is taken apart into all axes, none is flattened.
 void wf_gpu_order_as_grid(wf_draft *draft, wf_gpu_points *points);
 

@@ -24,11 +24,14 @@ static void choose_flat(wf_draft *draft, wf_gpu_points *points) {
   }
 }
 
-wf_gpu_points wf_gpu_order(wf_draft *draft, const wf_op *op, int shared, int fastest) {
-  wf_gpu_points points = {.op = op};
+wf_gpu_points wf_gpu_order(wf_draft *draft, wf_op *const *members, int count, int shared, int fastest) {
+  wf_gpu_points points = {.op = members[0]};
+  const wf_value *stored = members[0]->results[0];
+  for (int i = count - 1; i >= 0; i--)
+    if (wf_draft_buffer(draft, members[i]->results[0])) stored = members[i]->results[0];
   double strides[WF_MAX_RANK];
   for (int axis = 0; axis < shared; axis++) {
-    strides[axis] = axis == fastest ? -1 : stride_of(draft, op->results[0], axis);
+    strides[axis] = axis == fastest ? -1 : stride_of(draft, stored, axis);
     int at = points.count++;
     while (at > 0 && strides[points.order[at - 1]] < strides[axis]) {
       points.order[at] = points.order[at - 1];

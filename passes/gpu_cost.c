@@ -53,7 +53,7 @@ int wf_gpu_fastest_axis(wf_draft *draft, wf_op *const *members, int count, int s
   for (int axis = shared - 1; axis >= 0; axis--) {
     if (wf_dim_equals_const(members[0]->axes[axis]->extent, 1)) continue;
     double cost = 0;
-    for (int i = 0; i < count; i++) cost += wf_gpu_access_cost(draft->module, members[i], members[i]->axes[axis], true);
+    for (int i = 0; i < count; i++) cost += wf_gpu_access_cost(draft->module, members[i], members[i]->axes[axis], wf_draft_buffer(draft, members[i]->results[0]) != NULL);
     if (best >= 0 && cost >= least) continue;
     best = axis;
     least = cost;

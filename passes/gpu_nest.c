@@ -106,7 +106,7 @@ void wf_gpu_nest(wf_draft *draft, wf_op **members, int count, int fastest) {
   wf_gpu_block block;
   bool flat;
   wf_nest_plan_init(&plan, draft, &nest);
-  wf_gpu_points points = wf_gpu_order(draft, members[0], members[0]->axis_count, fastest);
+  wf_gpu_points points = wf_gpu_order(draft, members, count, members[0]->axis_count, fastest);
   choose_width(&plan, &points, &flat);
   const wf_dim *lanes = wf_dim_const(dims, plan.lanes), *full = wf_dim_floordiv(points.extent, lanes);
   const wf_dim *rest = wf_dim_sub(points.extent, wf_dim_scale(full, plan.lanes));

@@ -359,7 +359,7 @@ static void choose_width(rows *r) {
 
 static void open_rows(rows *r, int fastest) {
   wf_draft *draft = r->draft;
-  wf_gpu_points points = wf_gpu_order(draft, r->members[0], r->shared, fastest);
+  wf_gpu_points points = wf_gpu_order(draft, r->members, r->count, r->shared, fastest);
   int lanes = r->team.shape.lanes;
   r->team.teams = draft->threads / lanes;
   const wf_dim *chunks = NULL;

@@ -329,9 +329,19 @@ static bool keep_rows(space *space, const wf_atom *const *rows, int count) {
   return true;
 }
 
+// An axis of extent 1 that nobody reads by (the window of a 1x1 convolution's gradient) belongs to either side.
+static void adopt_unit_axes(const space *space, side *x, const side *y) {
+  uint64_t read = x->axes | y->axes;
+  for (int i = 0; i < space->output_count; i++)
+    if (!(read >> i & 1) && wf_dim_equals_const(space->outputs[i]->extent, 1)) x->axes |= 1ull << i;
+  for (int i = 0; i < space->reduction_count; i++)
+    if (!(read >> (32 + i) & 1) && wf_dim_equals_const(space->reductions[i]->extent, 1)) x->axes |= 1ull << (32 + i);
+}
+
 static bool classify(const space *space, wf_tile_target target, wf_contraction *out, double *best_cost) {
   side x = {0}, y = {0};
   if (!split_sides(space, &x, &y)) return false;
+  adopt_unit_axes(space, &x, &y);
   uint64_t outputs = (1ull << space->output_count) - 1, reductions = ((1ull << space->reduction_count) - 1) << 32;
   if (((x.axes | y.axes) & outputs) != outputs || ((x.axes | y.axes) & reductions) != reductions) return false;
   if (!(x.axes & ~y.axes & outputs) || !(y.axes & ~x.axes & outputs)) return false;

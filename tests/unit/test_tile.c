@@ -1,4 +1,5 @@
 // tile: each kind of computation as a kernel, at ragged, tiny and symbolic sizes, against the reference evaluator.
+#include "passes/schedule.h"
 #include "tests/unit/tile_support.h"
 
 static int check_host(char *text, const char *passes) {
@@ -164,6 +165,22 @@ static void merged_heads_are_contractions(void **state) {
   wf_arena_destroy(arena);
 }
 
+// The gradient of a 1x1 convolution has a window of one point that neither operand is read by.
+static void unit_axes_belong_to_either_side(void **state) {
+  const char *text = "func @f(%d: f32[8, 24, 7, 7] data, %x: f32[8, 32, 14, 14] data) -> (y: %y) {\n"
+                     "  %y: f32[24, 32, 1, 1] = compute [o: 24, k: 32, r: 1, s: 1] sum[n: 8, i: 7, j: 7] %d[n, o, i, j] * %x[n, k, 2*i, 2*j]\n}\n";
+  check_host(strdup(text), "tile");
+  wf_arena *arena = wf_arena_create();
+  wf_module *module = wf_parse_module(arena, wf_diag_create(arena), wf_source_from_text(arena, "t.wir", text));
+  wf_tile_target target;
+  wf_contraction c;
+  assert_true(wf_tile_target_from(module, "sm_80", &target));
+  assert_true(wf_classify_contraction(module, module->functions.items[0]->ops.items[0], target, &c));
+  assert_true(wf_tile_target_from(module, "x86-64-v3", &target));
+  assert_true(wf_classify_contraction(module, module->functions.items[0]->ops.items[0], target, &c));
+  wf_arena_destroy(arena);
+}
+
 static void long_sums_of_few_results_are_cut(void **state) {
   int launches = check_host(tile_format("func @f(%%a: f32[16, 400, 20] data, %%b: f32[16, 400, 24] data) -> (c: %%c) {\n"
                               "  %%c: f32[20, 24] = compute [i: 20, j: 24] sum[n: 16, k: 400] %%a[n, k, i] * %%b[n, k, j]\n}\n"), "tile");
@@ -179,6 +196,7 @@ int main(void) {
       cmocka_unit_test(contractions_of_all_transpositions), cmocka_unit_test(contraction_with_symbolic_rows),
       cmocka_unit_test(convolution_and_its_gradients), cmocka_unit_test(batched_and_grouped_contractions),
       cmocka_unit_test(long_sums_of_few_results_are_cut), cmocka_unit_test(merged_heads_are_contractions),
+      cmocka_unit_test(unit_axes_belong_to_either_side),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
