@@ -1,5 +1,6 @@
 // layout: the storage order of intermediate values. Values of one rank that are linked by operations are one class; a
-// class takes the innermost axis (or row-major) under which the operations that touch it cost least. Convolutions and
+// class takes the innermost axis (or row-major) under which the operations that touch it cost least; then each value is
+// row-major after all where that alone costs less. Convolutions and
 // their gradients come out with channels last, because then all three contractions copy whole runs.
 // Parameters, inputs and outputs stay row-major: packing transposes them.
 #include "passes/schedule.h"
@@ -124,6 +125,28 @@ static void choose(assign *a, int class) {
   set_class(a, class, best);
 }
 
+static double cost_around(assign *a, const wf_value *value) {
+  double cost = 0;
+  for (int i = 0; i < a->ops.count; i++) {
+    const wf_op *op = a->ops.items[i];
+    bool touched = op->results[0] == value;
+    for (int k = 0; k < op->operand_count; k++) touched |= op->operands[k] == value;
+    if (touched) cost += wf_schedule_cost(a->module, a->ops.items[i], a->target);
+  }
+  return cost;
+}
+
+// A value may do better alone than its class: the picture before a first convolution has few channels, and copies of it run
+// along its rows.
+static void turn_back(assign *a, int id) {
+  wf_value *value = a->values[id];
+  const wf_layout *layout = value->layout;
+  if (!layout) return;
+  double before = cost_around(a, value);
+  value->layout = NULL;
+  if (cost_around(a, value) >= before * 0.98) value->layout = layout;
+}
+
 bool wf_pass_assign_layouts(wf_module *module, const wf_pass_options *options) {
   wf_tile_target target;
   if (!wf_tile_target_from(module, wf_pass_option_get(options, "target", "native"), &target)) return false;
@@ -136,6 +159,8 @@ bool wf_pass_assign_layouts(wf_module *module, const wf_pass_options *options) {
     link_classes(&a);
     for (int id = 0; id < a.limit; id++)
       if (a.parent[id] >= 0 && find(&a, id) == id) choose(&a, id);
+    for (int id = 0; id < a.limit; id++)
+      if (a.parent[id] >= 0) turn_back(&a, id);
   }
   return true;
 }
