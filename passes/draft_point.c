@@ -150,7 +150,7 @@ static void reduce_along_lanes(wf_nest_plan *plan, wf_block *block, wf_accumulat
 // Reductions members[from, to) in one loop nest.
 static void emit_reductions(wf_nest_plan *plan, wf_block *block, int from, int to, int lanes) {
   wf_accumulator acc[WF_NEST_MEMBERS] = {0};
-  const wf_dim *points[WF_MAX_RANK], *lane;
+  const wf_dim *points[WF_MAX_RANK], *lane = wf_dim_const(plan->draft->module->dims, 0);   // read where nothing is stored as well
   wf_op *const *members = plan->nest->members;
   for (int i = from; i < to; i++) {
     acc[i].member = members[i];
