@@ -24,13 +24,13 @@ int cli_status(cli *c, weft_status *status) {
 
 // fuse,tile -> fuse{target=x86-64-v3},tile{target=x86-64-v3}
 static const char *with_target(cli *c, const char *passes, const char *level) {
-  static const char *const aware[] = {"fuse", "layout", "tile"};
+  static const char *const aware[] = {"specialise", "fuse", "layout", "tile"};
   wf_text out;
   wf_text_init(&out);
   for (const char *at = passes; *at;) {
     size_t length = strcspn(at, ",");
     wf_text_add_n(&out, at, length);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
       if (strlen(aware[i]) == length && !strncmp(at, aware[i], length)) wf_text_printf(&out, "{target=%s}", level);
     at += length;
     if (*at == ',') wf_text_add_n(&out, at++, 1);

@@ -181,6 +181,14 @@ static bool has_thread_programs(const wf_module *module) {
   return false;
 }
 
+// The index of the plan in whose place this one may run, and when.
+static void build_variant(wf_builder *b, wf_function *const *functions, int count, int index, wf_plan *plan) {
+  const wf_function *of = functions[index]->variant_of;
+  for (int i = 0; of && i < count; i++)
+    if (functions[i] == of) plan->variant_of = i + 1;
+  if (plan->variant_of) plan->condition = wf_build_formula(b, functions[index]->condition);
+}
+
 bool wf_build_program(wf_arena *arena, wf_module *module, const wf_build_options *options, wf_program **out_program, wf_code *out_object) {
   wf_builder b = {.arena = arena, .module = module, .gpu = options->target ? options->target->gpu : has_thread_programs(module)};
   wf_program *program = WF_NEW(arena, wf_program);
@@ -193,6 +201,7 @@ bool wf_build_program(wf_arena *arena, wf_module *module, const wf_build_options
   int extents = b.symbols.list.count;
   program->plans = WF_NEW_ARRAY(arena, wf_plan, count);
   for (int i = 0; i < count && !b.failed; i++) wf_build_plan(&b, functions[i], &program->plans[program->plan_count++]);
+  for (int i = 0; i < count && !b.failed; i++) build_variant(&b, functions, count, i, &program->plans[i]);
   if (b.failed || !build_kernels(&b, options, program, out_object)) return false;
   add_facts(&b, program, extents);
   program->symbol_count = b.symbols.list.count;

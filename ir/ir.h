@@ -177,6 +177,8 @@ struct wf_function {
   WF_VEC(wf_op *) ops;          // in an order in which values are defined before use
   WF_VEC(wf_result) results;
   wf_loc loc;
+  const wf_function *variant_of;   // NULL, or: may run in that function's place where condition, over that one's symbols, is 0
+  const wf_dim *condition;
   wf_map names;                 // name -> wf_value, every value ever made here; a name is never used twice
   wf_map suffixes;              // base name -> the last number tried behind it
 };

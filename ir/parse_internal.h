@@ -107,6 +107,7 @@ void wir_symbol(wir_context *c, wir_ref name, const char *low, const char *high,
 void wir_fact(wir_context *c, wir_node *comparison, wf_loc loc);
 void wir_begin_function(wir_context *c, const char *name, wf_loc loc);
 void wir_input(wir_context *c, wir_typed *typed, const char *role, wf_loc role_loc);
+void wir_variant(wir_context *c, const char *of, wir_node *condition, wf_loc loc);
 void wir_end_function(wir_context *c, wir_list *results);
 wir_typed *wir_type(wir_context *c, wir_ref name, const char *dtype, wf_loc dtype_loc, wir_list *shape, wir_layout *layout, wir_ref *over);
 wf_op *wir_finish_op(wir_context *c, wir_list *typed, wir_rhs *rhs);

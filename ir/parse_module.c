@@ -39,10 +39,13 @@ void wir_symbol(wir_context *c, wir_ref name, const char *low, const char *high,
   wf_map_set(&c->symbols, name.name, (void *)wf_dim_symbol(c->module->dims, name.name));
 }
 
+static bool compares_with_zero(const wir_node *node, bool or_above) {
+  return node->kind == WIR_APPLY && ((or_above && node->op == WF_S_GE) || node->op == WF_S_EQ) && node->args[1]->kind == WIR_NUMBER &&
+         !strcmp(node->args[1]->text, "0");
+}
+
 void wir_fact(wir_context *c, wir_node *comparison, wf_loc loc) {
-  bool good = comparison->kind == WIR_APPLY && (comparison->op == WF_S_GE || comparison->op == WF_S_EQ) &&
-              comparison->args[1]->kind == WIR_NUMBER && !strcmp(comparison->args[1]->text, "0");
-  if (!good) {
+  if (!compares_with_zero(comparison, true)) {
     wf_error(c->diag, loc, "a fact is written `fact DIM >= 0` or `fact DIM == 0`");
     return;
   }
@@ -120,6 +123,16 @@ void wir_input(wir_context *c, wir_typed *typed, const char *role, wf_loc role_l
   name_is_free(c, typed->name, typed->loc);
   wf_value *value = wf_function_input(c->function, typed->name, (wf_role)found, typed->dtype, typed->rank, typed->shape, typed->loc);
   finish_value(c, value, typed);
+}
+
+void wir_variant(wir_context *c, const char *of, wir_node *condition, wf_loc loc) {
+  const wf_function *function = wf_map_get(&c->functions, of);
+  if (!function || function == c->function) wf_error(c->diag, loc, "no function '@%s' stands before its variant", of);
+  else if (!compares_with_zero(condition, false)) wf_error(c->diag, loc, "a variant's condition is written `DIM == 0`");
+  else {
+    c->function->variant_of = function;
+    c->function->condition = wir_resolve_extent(c, condition->args[0]);
+  }
 }
 
 void wir_end_function(wir_context *c, wir_list *results) {

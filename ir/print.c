@@ -216,7 +216,15 @@ static void print_function(wf_printer *p, const wf_function *function) {
     wf_text_add(p->out, ": ");
     print_refs(p, &function->results.items[i].value, 1);
   }
-  wf_text_add(p->out, ") {\n");
+  wf_text_add(p->out, ")");
+  if (function->variant_of) {
+    wf_text_add(p->out, " for ");
+    wf_print_ref(p->out, '@', function->variant_of->name);
+    wf_text_add(p->out, " at ");
+    wf_print_dim(p, function->condition);
+    wf_text_add(p->out, " == 0");
+  }
+  wf_text_add(p->out, " {\n");
   for (int i = 0; i < function->ops.count; i++) {
     wf_text_add(p->out, "  ");
     print_op(p, function->ops.items[i], 2);

@@ -127,7 +127,8 @@ name: NAME | STRING | KW_SYM | KW_FACT | KW_FUNC | KW_KERNEL | KW_IN | KW_OUT | 
     ;
 
 /* ---- functions ---- */
-function: function_head '(' inputs ')' ARROW '(' results ')' '{' ops '}' { wir_end_function(c, $7); } ;
+function: function_head '(' inputs ')' ARROW '(' results ')' variant '{' ops '}' { wir_end_function(c, $7); } ;
+variant: %empty | KW_FOR FUNCTION KW_AT expr { wir_variant(c, $2, $4, @2); } ;
 function_head: KW_FUNC FUNCTION { wir_begin_function(c, $2, @2); } ;
 inputs: %empty | more_inputs ;
 more_inputs: input | more_inputs ',' input ;

@@ -384,6 +384,31 @@ static weft_status *move_scalars(weft_session *session) {
   return NULL;
 }
 
+static bool has_variant(const wf_program *program, int plan) {
+  for (int i = 0; i < program->plan_count; i++)
+    if (program->plans[i].variant_of == plan + 1) return true;
+  return false;
+}
+
+weft_status *weft_choose_variant(weft_session *session, int *plan, const weft_named_tensor *inputs, int input_count) {
+  const wf_program *program = session->program;
+  int64_t *symbols = NULL, condition;
+  int chosen = *plan;
+  if (!has_variant(program, *plan)) return NULL;
+  TRY(weft_allocate((size_t)program->symbol_count, sizeof *symbols, &symbols));
+  weft_status *failed = find_symbols(session, *plan, inputs, input_count, symbols);
+  for (int i = 0; i < program->plan_count && !failed && chosen == *plan; i++) {
+    if (program->plans[i].variant_of != *plan + 1) continue;
+    failed = weft_formula_checked(&program->plans[i].condition, symbols, &condition);
+    if (!failed && condition == 0) chosen = i;
+  }
+  free(symbols);
+  TRY(failed);
+  session->plans[*plan].chosen = chosen;
+  *plan = chosen;
+  return NULL;
+}
+
 weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, weft_binding **out) {
   int64_t *symbols = NULL;
   *out = NULL;

@@ -256,6 +256,7 @@ weft_status *weft_execute(weft_session *session, int plan, weft_binding *binding
 weft_status *weft_session_run(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count) {
   weft_binding *binding;
   weft_watch watch = {.buffer = -1};
+  TRY(weft_choose_variant(session, &plan, inputs, input_count));
   TRY(weft_bind(session, plan, inputs, input_count, &binding));
   return weft_execute(session, plan, binding, &watch);
 }
@@ -270,6 +271,7 @@ int weft_watched_root(const weft_session *session, int plan, const char *output)
 weft_status *weft_session_run_watching(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count,
                                        const char *output, bool *out_stopped) {
   weft_binding *binding;
+  TRY(weft_choose_variant(session, &plan, inputs, input_count));
   weft_watch watch = {.buffer = weft_watched_root(session, plan, output)};
   TRY(weft_bind(session, plan, inputs, input_count, &binding));
   weft_status *failed = weft_execute(session, plan, binding, &watch);

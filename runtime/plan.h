@@ -64,6 +64,10 @@ typedef struct wf_plan {
   char *name;                   // init, step, eval, infer
   wf_plan_buffer *buffers; int buffer_count;
   wf_plan_step *steps; int step_count;
+  // 0: a plan of its own. Else 1 + the index of another, with inputs and outputs of the same names, in whose place this one runs
+  // where `condition` is 0 for the symbols that the inputs give that one; the first variant whose condition holds is taken.
+  int variant_of;
+  wf_formula condition;
 } wf_plan;
 
 typedef struct wf_fact_formula { wf_formula formula; bool zero; char *text; } wf_fact_formula;   // formula == 0, else >= 0

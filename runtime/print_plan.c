@@ -146,7 +146,13 @@ void weft_print_program(wf_text *out, const wf_program *program) {
   for (int i = 0; i < program->kernel_count; i++) print_kernel(out, program, &program->kernels[i]);
   for (int i = 0; i < program->plan_count; i++) {
     const wf_plan *plan = &program->plans[i];
-    wf_text_printf(out, "\nplan %s {\n", plan->name);
+    wf_text_printf(out, "\nplan %s", plan->name);
+    if (plan->variant_of) {
+      wf_text_printf(out, " for %s at ", program->plans[plan->variant_of - 1].name);
+      weft_print_formula(out, &plan->condition, program->symbols);
+      wf_text_add(out, " == 0");
+    }
+    wf_text_add(out, " {\n");
     for (int k = 0; k < plan->buffer_count; k++) print_buffer(out, program, plan, k);
     print_steps(out, program, plan, 0, plan->step_count, 0);
     wf_text_add(out, "}\n");
@@ -210,7 +216,12 @@ static json_t *plan_json(const wf_program *program, const wf_plan *plan) {
   json_t *buffers = json_array(), *steps = json_array();
   for (int i = 0; i < plan->buffer_count; i++) json_array_append_new(buffers, buffer_json(program, &plan->buffers[i]));
   for (int i = 0; i < plan->step_count; i++) json_array_append_new(steps, step_json(program, &plan->steps[i]));
-  return json_pack("{s:s, s:o, s:o}", "name", plan->name, "buffers", buffers, "steps", steps);
+  json_t *out = json_pack("{s:s, s:o, s:o}", "name", plan->name, "buffers", buffers, "steps", steps);
+  if (out && plan->variant_of) {
+    json_object_set_new(out, "variant_of", json_string(program->plans[plan->variant_of - 1].name));
+    json_object_set_new(out, "condition", formula_json(program, &plan->condition));   // 0: it runs
+  }
+  return out;
 }
 
 char *weft_program_json(const wf_program *program) {

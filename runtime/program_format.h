@@ -7,7 +7,7 @@
 
 #define WEFT_BUNDLE_MAGIC "weft\r\n\x1a\n"   // damaged by any transfer that touches line ends
 enum {
-  WEFT_BUNDLE_VERSION = 3, WEFT_HEADER_BYTES = 32, WEFT_TARGET_BYTES = 32, WEFT_ENTRY_BYTES = 8 + WEFT_TARGET_BYTES + 24,
+  WEFT_BUNDLE_VERSION = 4, WEFT_HEADER_BYTES = 32, WEFT_TARGET_BYTES = 32, WEFT_ENTRY_BYTES = 8 + WEFT_TARGET_BYTES + 24,
   WEFT_SEALED_BYTES = 24   // of the header, before the checksum
 };
 // Bounds of a GPU kernel that no device passes.

@@ -189,6 +189,8 @@ static void get_plan(reader *r, wf_plan *plan) {
   plan->step_count = get_count(r, 48);
   plan->steps = get_room(r, plan->step_count, sizeof *plan->steps);
   for (int i = 0; i < plan->step_count && !r->wrong; i++) get_step(r, plan->buffer_count, &plan->steps[i]);
+  plan->variant_of = get_index(r, r->program->plan_count + 1, "a variant of an unknown plan");
+  if (plan->variant_of) plan->condition = get_formula(r, false);
 }
 
 static void get_kernel(reader *r, wf_plan_kernel *kernel) {

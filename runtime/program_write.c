@@ -138,6 +138,8 @@ static void put_plan(sink *s, pool *constants, const wf_plan *plan) {
   for (int i = 0; i < plan->buffer_count; i++) put_buffer(s, constants, &plan->buffers[i]);
   put32(s, plan->step_count);
   for (int i = 0; i < plan->step_count; i++) put_step(s, &plan->steps[i]);
+  put32(s, plan->variant_of);
+  if (plan->variant_of) put_formula(s, &plan->condition);
 }
 
 static void put_program(sink *s, pool *constants, const wf_program *program) {

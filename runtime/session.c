@@ -335,6 +335,7 @@ static weft_status *prepare(weft_session *session, const weft_session_options *o
   TRY(weft_allocate(rows, sizeof *session->rows, &session->rows));
   TRY(weft_allocate(rows, sizeof *session->report, &session->report));
   TRY(read_ranges(session));
+  for (int i = 0; i < program->plan_count; i++) session->plans[i].chosen = i;
   for (int i = 0; i < program->plan_count; i++) TRY(prepare_plan(session, &program->plans[i], &session->plans[i]));
   return NULL;
 }
@@ -444,6 +445,7 @@ static weft_status *output_data(weft_session *session, const weft_binding *bindi
 }
 
 weft_status *weft_session_output(weft_session *session, int plan, const char *name, weft_tensor *out) {
+  plan = session->plans[plan].chosen;
   const wf_plan *p = &session->program->plans[plan];
   const weft_binding *binding = session->plans[plan].bindings[0];
   *out = (weft_tensor){0};

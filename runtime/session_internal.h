@@ -34,6 +34,7 @@ typedef struct weft_plan_state {
   bool *needed;          // by symbol: some formula of the plan uses it
   bool *counters;        // by symbol: a LOOP of the plan sets it
   void **constants;      // by buffer: CONST data on the device
+  int chosen;            // the plan that ran last in this one's place: itself, or a variant
   void **args;           // room for the addresses of the longest launch
   weft_binding *bindings[WEFT_BINDINGS];   // the latest first
 } weft_plan_state;
@@ -70,6 +71,8 @@ weft_status *weft_check_memory(const weft_session *session, const char *what, si
 weft_status *weft_view(weft_session *session, const weft_binding *binding, const wf_plan *plan, int buffer, const void **out);
 
 // bind.c
+// *plan becomes the variant of it that these inputs ask for, where there is one; the plan remembers it for its outputs.
+weft_status *weft_choose_variant(weft_session *session, int *plan, const weft_named_tensor *inputs, int input_count);
 weft_status *weft_bind(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, weft_binding **out);
 void weft_binding_destroy(weft_session *session, const wf_plan *plan, weft_binding *binding);
 weft_status *weft_buffer_extents(const wf_plan_buffer *buffer, const int64_t *symbols, int64_t *out_extents);

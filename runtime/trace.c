@@ -118,6 +118,7 @@ static weft_status *trace_once(tracer *t, int plan, const weft_named_tensor *inp
 
 static weft_status *trace(weft_session *session, int plan, const weft_named_tensor *inputs, int input_count, const char *output,
                           bool nan_only, char **out_text, bool *out_nan) {
+  TRY(weft_choose_variant(session, &plan, inputs, input_count));
   tracer t = {.watch = {.buffer = weft_watched_root(session, plan, output), .after_step = search_step}, .session = session,
               .plan = &session->program->plans[plan], .nan_only = nan_only, .buffer = -1, .step = -1};
   TRY(trace_once(&t, plan, inputs, input_count));

@@ -50,7 +50,7 @@ static inline const char *passes_for(wf_arena *arena, const char *passes, const 
   for (const char *at = passes; *at;) {
     size_t length = strcspn(at, ",");
     const char *name = wf_arena_strndup(arena, at, length);
-    bool aware = !strcmp(name, "fuse") || !strcmp(name, "layout") || !strcmp(name, "tile");
+    bool aware = !strcmp(name, "specialise") || !strcmp(name, "fuse") || !strcmp(name, "layout") || !strcmp(name, "tile");
     out = wf_arena_printf(arena, aware ? "%s%s{target=%s}," : "%s%s,", out, name, target);
     at += length + (at[length] == ',');
   }

@@ -142,7 +142,9 @@ static wf_plan_step odd_steps[] = {
     {.kind = WF_STEP_ZERO, ARGS(9)},
 };
 
-#define PLAN(n) {#n, n##_buffers, sizeof n##_buffers / sizeof *n##_buffers, n##_steps, sizeof n##_steps / sizeof *n##_steps}
+#define PLAN(n) \
+  {.name = #n, .buffers = n##_buffers, .buffer_count = sizeof n##_buffers / sizeof *n##_buffers, .steps = n##_steps, \
+   .step_count = sizeof n##_steps / sizeof *n##_steps}
 static wf_plan test_plans[] = {PLAN(init), PLAN(step), PLAN(eval), PLAN(infer), PLAN(odd)};
 static wf_fact_formula test_facts[] = {{CODE({WF_F_CONST, 1000}, {WF_F_SYMBOL, SYMBOL_N}, {WF_F_CONST, -1}, {WF_F_MUL, 0}, {WF_F_ADD, 0}), false, "n <= 1000"}};
 

@@ -223,7 +223,7 @@ static void test_random_mask(void **unused) {
 static void test_shared_code(void **unused) {
   (void)unused;
   static const char text[] =
-      "func @infer(%x: f32[n, 16] data, %a: f32[16, 16] param, %b: f32[16, 16] param) -> (y: %z) {\n"
+      "func @eval(%x: f32[n, 16] data, %a: f32[16, 16] param, %b: f32[16, 16] param) -> (y: %z) {\n"
       "  %y: f32[n, 16] = compute [i: n, o: 16] sum[c: 16] %x[i, c] * %a[o, c]\n"
       "  %z: f32[n, 16] = compute [i: n, o: 16] sum[c: 16] %y[i, c] * %b[o, c]\n}\n";
   program p = build(text);
@@ -231,7 +231,7 @@ static void test_shared_code(void **unused) {
   assert_string_equal(p.on.program->kernels[0].entry, p.on.program->kernels[1].entry);
   assert_string_not_equal(p.on.program->kernels[0].name, p.on.program->kernels[1].name);
   named_extent extents[] = {{"n", 5}, {NULL, 0}};
-  check_run(&p, "infer", extents);
+  check_run(&p, "eval", extents);
   end(&p);
 }
 

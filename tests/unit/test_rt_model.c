@@ -35,7 +35,9 @@ static wf_plan_step step_steps[] = {{.kind = WF_STEP_LAUNCH, .kernel = 0, ARGS(0
                                     {.kind = WF_STEP_LAUNCH, .kernel = 3, ARGS(0, 2, 3, 1)}};
 static wf_plan_kernel kernels[] = {{.name = "infer", .entry = "k0", .tasks = N}, {.name = "init", .entry = "k1", .tasks = CONSTANT(1)},
                                    {.name = "loss", .entry = "k2", .tasks = CONSTANT(1)}, {.name = "update", .entry = "k3", .tasks = CONSTANT(1)}};
-static wf_plan plans[] = {{"init", init_buffers, 1, init_steps, 1}, {"step", step_buffers, 5, step_steps, 3}, {"infer", infer_buffers, 3, infer_steps, 1}};
+static wf_plan plans[] = {{.name = "init", .buffers = init_buffers, .buffer_count = 1, .steps = init_steps, .step_count = 1},
+                          {.name = "step", .buffers = step_buffers, .buffer_count = 5, .steps = step_steps, .step_count = 3},
+                          {.name = "infer", .buffers = infer_buffers, .buffer_count = 3, .steps = infer_steps, .step_count = 1}};
 static const wf_program program = {
     .symbols = (char *[]){"n"}, .symbol_count = 1, .kernels = kernels, .kernel_count = 4, .plans = plans, .plan_count = 3, .schedule_hash = "h",
     .metadata = "{\"net\": \"Dot\", \"data\": {\"kind\": \"npy\", \"args\": [\"x.npy\", \"t.npy\"], \"options\": {}}, \"test\": null, \"batch\": 2, \"epochs\": 60, "
