@@ -111,7 +111,7 @@ static weft_status *choose_device(const weft_bundle *bundle, const char *wanted,
     if (!has_target(bundle, wanted, false)) {
       char there_is[256];
       list_targets(bundle, there_is, sizeof there_is);
-      return weft_context(failed, "%s holds no code that this machine's processor runs (it has: %s), and no GPU is at hand", bundle->name, there_is);
+      return weft_context(failed, "%s holds no code that this machine's processor runs (it has: %s); for a GPU", bundle->name, there_is);
     }
     weft_status_free(failed);   // the host serves as well
   }
