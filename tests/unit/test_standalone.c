@@ -172,7 +172,7 @@ static void test_a_program_takes_one_picture_or_a_thousand(void **state) {
   assert_ok(weft_tensor_read(scratch_path(&s, "many_out.npy"), 0, &many));
   assert_ok(weft_tensor_read(scratch_path(&s, "one_out.npy"), 0, &one));
   assert_true(many.extents[0] == MANY && one.extents[0] == 1);
-  assert_memory_equal((float *)many.data + 2 * (MANY - 1), one.data, 2 * sizeof(float));
+  for (int i = 0; i < 2; i++) assert_float_equal(((float *)many.data)[2 * (MANY - 1) + i], ((float *)one.data)[i], 1e-4f);   // sums may be cut otherwise
   free(many.data);
   free(one.data);
 }
