@@ -24,7 +24,7 @@ static void mark(wf_function *function, wf_map *reached) {
     if (function->ops.items[i]->region) mark(function->ops.items[i]->region, reached);
 }
 
-// Keeps `infer` and what it calls, where there is an `infer`.
+// Keeps `infer`, its variants and what they call, where there is an `infer`.
 static void keep_inference(cli *c, wf_module *module) {
   wf_function *infer = wf_function_find(module, "infer");
   wf_map reached;
@@ -32,6 +32,8 @@ static void keep_inference(cli *c, wf_module *module) {
   if (!infer) return;
   wf_map_init(&reached, c->arena);
   mark(infer, &reached);
+  for (int i = 0; i < module->functions.count; i++)
+    if (module->functions.items[i]->variant_of == infer) mark(module->functions.items[i], &reached);
   for (int i = 0; i < module->functions.count; i++)
     if (wf_map_get(&reached, module->functions.items[i]->name)) module->functions.items[kept++] = module->functions.items[i];
   module->functions.count = kept;
