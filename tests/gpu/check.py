@@ -259,7 +259,8 @@ def has_torch():
 def describe(run):
     devices = [json.loads(line) for line in run.call(run.options.weft, "devices", "--json").splitlines()]
     gpu = next(device for device in devices if device["name"] == "cuda")
-    commit = subprocess.run(["git", "-C", TOP, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    git = shutil.which("git")
+    commit = subprocess.run([git, "-C", TOP, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() if git else None
     sanitizer = subprocess.run([run.options.sanitizer, "--version"], capture_output=True, text=True).stdout.split("\n") if run.options.sanitizer else []
     versions = {"weft": run.call(run.options.weft, "--version").split()[-1], "commit": commit or None, "python": platform.python_version(),
                 "compute-sanitizer": next((line for line in sanitizer if "Version" in line), None)}
