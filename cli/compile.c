@@ -35,7 +35,7 @@ static wf_module *module_after(cli *c, const char *last) {
   wf_module *module = cli_load_module(c, &compiled);
   if (!module || (last && !*last)) return module;
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
-  return passes && cli_run_passes(c, module, passes, last) ? module : NULL;
+  return passes && cli_run_passes(c, module, passes, last, true) ? module : NULL;
 }
 
 static int emit_module(cli *c, const char *last) {

@@ -90,7 +90,7 @@ static const char *passes_until(wf_arena *arena, const char *passes, const char 
   }
 }
 
-bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *stop_after) {
+bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *stop_after, bool verify) {
   if (stop_after) {
     const char *prefix = passes_until(c->arena, passes, stop_after);
     if (!prefix) {
@@ -102,7 +102,7 @@ bool cli_run_passes(cli *c, wf_module *module, const char *passes, const char *s
   }
   watch w = {.c = c, .print_after = c->options.print_after, .stats = c->options.stats};
   double verify_seconds = 0;
-  wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = true, .verify_seconds = &verify_seconds};
+  wf_pipeline_hooks hooks = {.context = &w, .after = after_pass, .verify = verify, .verify_end = true, .verify_seconds = &verify_seconds};
   bool good = wf_pipeline_run(module, passes, &hooks);
   cli_print_seconds(c, "verify", verify_seconds);
   return good;

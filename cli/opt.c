@@ -23,7 +23,7 @@ int cli_opt(cli *c) {
   if (after && strcmp(after, "all") != 0 && !wf_pass_find(after)) return cli_unknown_pass("opt", after);
   wf_module *module = cli_load_module(c, NULL);
   if (!module) return cli_report(c);
-  if (!cli_run_passes(c, module, cli_passes(c, NULL), NULL)) return cli_report(c);
+  if (!cli_run_passes(c, module, cli_passes(c, NULL), NULL, true)) return cli_report(c);
   wf_text text;
   wf_text_init(&text);
   wf_print_module(&text, module);

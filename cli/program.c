@@ -77,7 +77,7 @@ static const char *kernel_cache(cli *c) {
 int cli_build_program(cli *c, wf_module *module, const wf_compiled *compiled, bool with_code, wf_code_form form, wf_program **out_program,
               wf_code *out_code) {
   const char *passes = cli_passes(c, compiled && compiled->train ? compiled->train->precision : NULL);
-  if (!passes || !cli_run_passes(c, module, passes, NULL)) return cli_report(c);
+  if (!passes || !cli_run_passes(c, module, passes, NULL, false)) return cli_report(c);
   wf_compile_times times = {0};
   wf_build_options options = {.form = form, .times = &times, .threads = c->options.threads, .cache = kernel_cache(c),
                               .metadata = compiled && compiled->train ? wf_train_spec_json(c->arena, compiled->train) : NULL};

@@ -23,7 +23,8 @@ extern const wf_pass_option_info wf_pass_option_table[];   // ends with pass NUL
 typedef struct wf_pipeline_hooks {   // all may be NULL
   void *context;
   void (*after)(void *context, const char *pass, wf_module *module, double seconds);   // dumps, timings, stats
-  bool verify;                       // between passes
+  bool verify;                       // after each pass
+  bool verify_end;                   // after the last one
   double *verify_seconds;            // grows by what that took
 } wf_pipeline_hooks;
 // "simplify,fuse{strategy=greedy,max-reads=8},tile". Unknown pass or option: an error with a suggestion, before any pass

@@ -162,11 +162,11 @@ static double now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static bool run_stage(wf_module *module, const stage *s, const wf_pipeline_hooks *hooks) {
+static bool run_stage(wf_module *module, const stage *s, bool last, const wf_pipeline_hooks *hooks) {
   double start = now();
   if (!s->pass->run(module, &s->options)) return false;
   double seconds = now() - start;
-  bool verified = !hooks || !hooks->verify || wf_verify(module, module->diag);
+  bool wanted = hooks && (hooks->verify || (last && hooks->verify_end)), verified = !wanted || wf_verify(module, module->diag);
   if (hooks && hooks->verify_seconds) *hooks->verify_seconds += now() - start - seconds;
   if (!verified) {
     wf_error(module->diag, WF_NOWHERE, "the pass '%s' left a module that does not verify: this is a bug of weft", s->pass->name);
@@ -180,6 +180,6 @@ bool wf_pipeline_run(wf_module *module, const char *passes, const wf_pipeline_ho
   reader r = {.arena = module->arena, .diag = module->diag, .text = passes, .at = passes};
   if (!read_list(&r)) return false;
   for (int i = 0; i < r.stages.count; i++)
-    if (!run_stage(module, &r.stages.items[i], hooks)) return false;
+    if (!run_stage(module, &r.stages.items[i], i == r.stages.count - 1, hooks)) return false;
   return true;
 }
