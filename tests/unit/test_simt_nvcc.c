@@ -183,11 +183,60 @@ static void calls(void **state) {
   shut(f);
 }
 
+// ---- planted faults
+
+static weft_status *run_one(fixture f, int kernel) {
+  int n = 1000, m = 128, columns = 64, k = 48, rows = 70, width = 300;
+  float *x = random_floats(f, 128 * 128, 1), *y = random_floats(f, 128 * 128, 1), *z = room(f, 128 * 128 * sizeof(float));
+  unsigned *bins = zeroed(f, 1024);
+  switch (kernel) {
+    case 0: return start(f, "block_sum", 4, 1, 256, 1, 1024, (void *[]){&n, &x, &z});
+    case 1: return start(f, "transpose", 2, 3, 32, 8, 0, (void *[]){&rows, &columns, &x, &z});
+    case 2: return start(f, "matmul", 1, 2, 256, 1, 0, (void *[]){&m, &columns, &k, &x, &y, &z});
+    case 3: return start(f, "histogram", 5, 1, 128, 1, 0, (void *[]){&n, &x, &bins});
+    default: return start(f, "softmax", 3, 1, 128, 1, 0, (void *[]){&width, &x, &z});
+  }
+}
+
+// Blanks the opcode at `at` up to its `;`, runs, puts it back. True: a fault was told.
+static bool caught_without(char *text, size_t size, char *at, int kernel, uint64_t seed) {
+  char saved[200], *end = strchr(at, ';');
+  size_t length = (size_t)(end - at);
+  memcpy(saved, at, length);
+  memset(at, ' ', length);
+  fixture f = open_text("kernels.ptx", text, size, 2, seed);
+  weft_status *status = run_one(f, kernel);
+  bool caught = weft_status_code(status) == WEFT_SIMT_FAULT;
+  if (!caught) print_message("not caught in kernel %d: %.*s left out\n", kernel, (int)length, saved);
+  weft_status_free(status);
+  shut(f);
+  memcpy(at, saved, length);
+  return caught;
+}
+
+// Each barrier in turn is left out of each kernel: the checks alone, with no look at results, see it.
+static void planted_faults(void **state) {
+  static const char *const names[] = {".entry block_sum(", ".entry transpose(", ".entry matmul(", ".entry histogram(", ".entry softmax("};
+  size_t size;
+  char *text = read_text(WEFT_SOURCE_DIR "/tests/simt/kernels.ptx", &size);
+  int planted = 0, caught = 0;
+  for (int kernel = 0; kernel < 5; kernel++) {
+    char *begin = strstr(text, names[kernel]), *end = strstr(begin, "\n}\n");
+    for (char *at = begin; (at = strstr(at, "bar.sync")) && at < end; at++) {
+      planted += 2;
+      caught += caught_without(text, size, at, kernel, 0) + caught_without(text, size, at, kernel, 1);
+    }
+  }
+  free(text);
+  print_message("%d of %d planted faults caught\n", caught, planted);
+  assert_true(planted >= 20 && caught >= planted * 95 / 100);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(saxpy), cmocka_unit_test(block_sum), cmocka_unit_test(transpose), cmocka_unit_test(matmul),
       cmocka_unit_test(warp_scan), cmocka_unit_test(histogram), cmocka_unit_test(softmax), cmocka_unit_test(functions),
-      cmocka_unit_test(halves), cmocka_unit_test(calls),
+      cmocka_unit_test(halves), cmocka_unit_test(calls), cmocka_unit_test(planted_faults),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
