@@ -14,10 +14,6 @@ void simt_addresses(simt_warp *w, const simt_instruction *i, uint64_t *addresses
   }
 }
 
-static const char *verb(simt_access access) {
-  return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "atomic access";
-}
-
 static bool aligned(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
   uint64_t all = 0;
   for (int l = 0; l < LANES; l++) all |= mask >> l & 1 ? addresses[l] : 0;
@@ -52,22 +48,24 @@ static void count_sectors(simt_warp *w, uint32_t mask, const uint64_t *addresses
   w->block->row.global_sectors_ideal += ((uint64_t)__builtin_popcount(mask) * bytes + 31) / 32;
 }
 
+// Names the allocation that the access most likely meant: a freed one that held the address, else the nearest within 1 MiB.
 static bool tell_outside(simt_warp *w, const simt_instruction *i, int lane, uint64_t address, uint32_t bytes, simt_access access) {
   const simt_memory *memory = &w->block->launch->machine->memory;
   const simt_allocation *freed = simt_memory_freed(memory, address), *below = simt_memory_below(memory, address);
-  uint64_t past = below ? address + bytes - ((uint64_t)(uintptr_t)below->base + below->bytes) : 0;
-  const simt_allocation *next = below ? below + 1 : memory->live;
+  const simt_allocation *above = below ? below + 1 : memory->live;
+  uint64_t near = 1u << 20, past = below ? address + bytes - ((uint64_t)(uintptr_t)below->base + below->bytes) : near;
+  uint64_t before = above < memory->live + memory->count ? (uint64_t)(uintptr_t)above->base - address : near;
   if (freed)
-    simt_fail_at(w, i, lane, address, "%s of %u bytes %llu bytes into an allocation of %llu that is free already", verb(access), bytes,
+    simt_fail_at(w, i, lane, address, "%s of %u bytes %llu bytes into an allocation of %llu that is free already", simt_verb(access), bytes,
                  (unsigned long long)(address - (uint64_t)(uintptr_t)freed->base), (unsigned long long)freed->bytes);
-  else if (below && past < 1u << 20)
-    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes that ends %llu bytes past an allocation of %llu", verb(access),
+  else if (past < near && past <= before)
+    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes that ends %llu bytes past an allocation of %llu", simt_verb(access),
                  bytes, (unsigned long long)past, (unsigned long long)below->bytes);
-  else if (next < memory->live + memory->count && (uint64_t)(uintptr_t)next->base - address < 1u << 20)
-    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes %llu bytes before an allocation of %llu", verb(access), bytes,
-                 (unsigned long long)((uint64_t)(uintptr_t)next->base - address), (unsigned long long)next->bytes);
+  else if (before < near)
+    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes %llu bytes before an allocation of %llu", simt_verb(access), bytes,
+                 (unsigned long long)before, (unsigned long long)above->bytes);
   else
-    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes in no allocation", verb(access), bytes);
+    simt_fail_at(w, i, lane, address, "out of bounds: %s of %u bytes in no allocation", simt_verb(access), bytes);
   return false;
 }
 
@@ -75,52 +73,6 @@ static simt_allocation *find(simt_warp *w, uint64_t address, uint32_t bytes) {
   if (w->last && simt_inside(w->last, address, bytes)) return w->last;
   simt_allocation *found = simt_memory_below(&w->block->launch->machine->memory, address);
   return found && simt_inside(found, address, bytes) ? w->last = found : NULL;
-}
-
-// A race between blocks: the word was touched by another block of this launch, one of the two touches writes, and they
-// are not both strong (atomic, volatile, relaxed).
-static bool touch_cell(simt_warp *w, const simt_instruction *i, int lane, uint64_t address, simt_global_cell *cell,
-                       uint64_t mask, simt_access access) {
-  const simt_launch *launch = w->block->launch;
-  uint64_t launch_tag = launch->number & 0xffffff, me = w->block->index & UINT32_MAX;
-  uint64_t mine = launch_tag << 40 | me << 8 | (uint64_t)(i->strong != 0) << 4 | mask;
-  uint64_t *own = access == ACCESS_READ ? &cell->read : &cell->write;
-  // `many` stands for several blocks that read
-  const uint64_t many = UINT32_MAX;
-  uint64_t old = launch->concurrent ? __atomic_exchange_n(own, mine, __ATOMIC_SEQ_CST) : *own, clash = 0;
-  if (!launch->concurrent) *own = mine;
-  uint64_t write = access == ACCESS_READ ? __atomic_load_n(&cell->write, __ATOMIC_SEQ_CST) : old;
-  uint64_t read = access == ACCESS_READ ? 0 : __atomic_load_n(&cell->read, __ATOMIC_SEQ_CST);
-  for (int k = 0; k < 2; k++) {
-    uint64_t other = k ? read : write;
-    if (other >> 40 != launch_tag || !(other & mask) || (other >> 8 & UINT32_MAX) == me) continue;
-    if (other & 16 && i->strong) continue;
-    clash = other;
-  }
-  if (!clash) {
-    bool same_launch = old >> 40 == launch_tag, same_block = (old >> 8 & UINT32_MAX) == me;
-    if (same_launch && same_block) __atomic_store_n(own, (mine | (old & 15)) & (old & 16 ? ~0ull : ~16ull), __ATOMIC_SEQ_CST);
-    else if (same_launch && access == ACCESS_READ && old & mask) __atomic_store_n(own, mine | (old & 15) | many << 8, __ATOMIC_SEQ_CST);
-    return true;
-  }
-  if ((clash >> 8 & UINT32_MAX) == many) {
-    simt_fail_at(w, i, lane, address, "race between blocks: %s of what several blocks of the same launch read", verb(access));
-    return false;
-  }
-  simt_fail_at(w, i, lane, address, "race between blocks: %s of what block %llu of the same launch %s", verb(access),
-               (unsigned long long)(clash >> 8 & UINT32_MAX), clash == read ? "reads" : "writes");
-  return false;
-}
-
-static bool check_blocks(simt_warp *w, const simt_instruction *i, int lane, uint64_t address, uint32_t bytes,
-                         simt_allocation *in, simt_access access) {
-  uint64_t offset = address - (uint64_t)(uintptr_t)in->base;
-  for (uint64_t at = offset; at < offset + bytes;) {
-    uint64_t word = at / SIMT_CELL_BYTES, end = (word + 1) * SIMT_CELL_BYTES, mask = 0;
-    for (; at < end && at < offset + bytes; at++) mask |= 1ull << (at & 3);
-    if (!touch_cell(w, i, lane, address, &in->cells[word], mask, access)) return false;
-  }
-  return true;
 }
 
 static bool resolve_global(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *addresses, uint32_t bytes,
@@ -141,13 +93,13 @@ static bool resolve_global(simt_warp *w, const simt_instruction *i, uint32_t mas
     }
     if (access != ACCESS_READ) {
       if (in->read_only) {
-        simt_fail_at(w, i, lane, address, "%s of the constant %s", verb(access), in->name);
+        simt_fail_at(w, i, lane, address, "%s of the constant %s", simt_verb(access), in->name);
         return false;
       }
       if (bytes == 4) memset(initialised, 1, 4);
       else memset(initialised, 1, bytes);
     }
-    if (launch->check_blocks && in->cells && !check_blocks(w, i, lane, address, bytes, in, access)) return false;
+    if (launch->check_races && in->cells && !simt_touch_global(w, i, lane, address, bytes, in, access)) return false;
     pointers[lane] = (uint8_t *)(uintptr_t)address;
   }
   return true;
@@ -162,7 +114,7 @@ static bool resolve_local(simt_warp *w, const simt_instruction *i, uint32_t mask
     int lane = __builtin_ctz(rest);
     uint64_t offset = addresses[lane];
     if (offset > limit || limit - offset < bytes) {
-      simt_fail_at(w, i, lane, offset, "out of bounds: %s of %u bytes of local memory, which has %u", verb(access), bytes, limit);
+      simt_fail_at(w, i, lane, offset, "out of bounds: %s of %u bytes of local memory, which has %u", simt_verb(access), bytes, limit);
       return false;
     }
     uint64_t at = (uint64_t)lane * limit + offset;
@@ -183,7 +135,7 @@ static bool resolve_parameters(simt_warp *w, const simt_instruction *i, uint32_t
     int lane = __builtin_ctz(rest);
     if (access != ACCESS_READ || addresses[lane] > launch->kernel->parameter_bytes ||
         launch->kernel->parameter_bytes - addresses[lane] < bytes) {
-      simt_fail_at(w, i, lane, addresses[lane], "out of bounds: %s of %u bytes of the parameters, which have %u", verb(access), bytes,
+      simt_fail_at(w, i, lane, addresses[lane], "out of bounds: %s of %u bytes of the parameters, which have %u", simt_verb(access), bytes,
                    launch->kernel->parameter_bytes);
       return false;
     }

@@ -21,6 +21,7 @@ static void give_result(simt_warp *w, const simt_instruction *i, uint32_t lanes,
 
 static void release(simt_block *block, int id) {
   simt_barrier *barrier = &block->barrier[id];
+  block->releases++;
   for (int k = 0; k < block->warps; k++) {
     simt_warp *w = &block->warp[k];
     uint32_t lanes = w->waiting[id];

@@ -140,6 +140,7 @@ static void run_block(simt_launch *launch, simt_worker *worker, uint64_t index) 
   block->live = threads;
   block->shared_bytes = launch->kernel->shared_bytes + launch->dynamic_shared;
   block->steps = 0;
+  block->releases = 1;   // 0 stands for nothing
   block->random = mixed(launch->machine->options.seed, launch->number, index);
   block->fault.happened = block->fault.has_address = false;
   memset(block->barrier, 0, sizeof block->barrier);
@@ -288,9 +289,9 @@ weft_status *weft_simt_launch(weft_simt *machine, const weft_simt_kernel *kernel
   memcpy(run.launch.grid, grid, sizeof run.launch.grid);
   memcpy(run.launch.block, block, sizeof run.launch.block);
   run.launch.concurrent = threads > 1 && blocks > 1 && !kernel->ordered && !kernel->synchronises;
-  run.launch.check_blocks = blocks > 1 && !kernel->synchronises;
+  run.launch.check_races = !kernel->synchronises;
   for (int k = 0; k < (run.launch.concurrent ? threads : 1); k++) TRY(prepare_worker(&machine->workers[k], kernel, warps));
-  if (run.launch.check_blocks) TRY(prepare_cells(machine));
+  if (run.launch.check_races) TRY(prepare_cells(machine));
   TRY(weft_allocate((size_t)machine->options.max_faults, sizeof *run.faults, &run.faults));
   weft_status *status = gather_parameters(kernel, parameters, &run.launch.parameters);
   pthread_mutex_init(&run.lock, NULL);

@@ -1,5 +1,5 @@
 // Global memory of the PTX machine: allocations with bounds, a shadow byte for each byte (written or not) and, where a
-// launch asks, cells that tell which block of the launch touched a word.
+// launch asks, cells that tell who of the launch touched a word.
 #ifndef WEFT_SIMT_MEMORY_H
 #define WEFT_SIMT_MEMORY_H
 #include <stdbool.h>
@@ -8,8 +8,9 @@
 
 enum { SIMT_RED_ZONE = 256, SIMT_CELL_BYTES = 4 };
 
-// Who touched a word last: launch << 40 | block (32 bits) << 8 | strong << 4 | mask of its bytes.
-typedef struct simt_global_cell { uint64_t write, read; } simt_global_cell;
+// Who touched a word last (global_races.c). write, read: launch << 40 | block (32 bits) << 8 | strong << 4 | mask of its bytes;
+// writer, reader: where in that block, clock << 40 | step (28 bits) << 12 | strong << 11 | warp << 6 | lane.
+typedef struct simt_global_cell { uint64_t write, read, writer, reader; } simt_global_cell;
 
 typedef struct simt_allocation {
   uint8_t *base;            // what the user got

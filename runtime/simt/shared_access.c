@@ -30,10 +30,9 @@ static void remember(const simt_warp *w, simt_touch *touch, int lane, uint8_t ma
 
 static bool tell_race(simt_warp *w, const simt_instruction *i, int lane, uint32_t offset, const simt_touch *other, simt_access access,
                       bool other_writes) {
-  const char *verb = access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "atomic access";
   char thread[32] = "other lanes";
   if (other->lane < LANES) snprintf(thread, sizeof thread, "lane %d", other->lane);
-  simt_fail_at(w, i, lane, offset, "race in shared memory: %s of what %s of warp %d %s with no barrier between", verb, thread, other->warp,
+  simt_fail_at(w, i, lane, offset, "race in shared memory: %s of what %s of warp %d %s with no barrier between", simt_verb(access), thread, other->warp,
                other_writes ? "writes" : "reads");
   return false;
 }

@@ -127,6 +127,7 @@ struct simt_block {
   simt_shared_cell *cells;
   uint32_t shared_bytes;
   uint32_t clock_base;
+  uint32_t releases;          // of barriers
   uint64_t steps;
   uint64_t random;
   simt_fault fault;
@@ -190,7 +191,7 @@ struct simt_launch {
   uint32_t grid[3], block[3];
   uint32_t dynamic_shared;
   uint8_t *parameters;
-  bool check_blocks;          // races between blocks
+  bool check_races;           // of global memory
   bool concurrent;            // blocks run on several host threads
   uint64_t number;
 };
@@ -219,6 +220,10 @@ void simt_tell_stuck(simt_block *block);
 
 // ---- memory access (access.c, shared_access.c, async.c) ---------------------------------------------------------
 
+typedef enum simt_access { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC } simt_access;
+static inline const char *simt_verb(simt_access access) {
+  return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "atomic access";
+}
 // All of the bytes hold 1.
 static inline bool simt_written(const uint8_t *initialised, uint32_t bytes) {
   switch (bytes) {
@@ -241,13 +246,15 @@ static inline bool simt_written(const uint8_t *initialised, uint32_t bytes) {
   }
 }
 
-typedef enum simt_access { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC } simt_access;
 // Checks accesses of the lanes in mask and gives their host pointers. False: a fault.
 bool simt_resolve(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *addresses, uint32_t bytes,
                   simt_access access, uint8_t **pointers);
 bool simt_resolve_shared(simt_warp *w, const simt_instruction *i, uint32_t mask, const uint64_t *offsets, uint32_t bytes,
                          simt_access access, uint8_t **pointers);
 void simt_addresses(simt_warp *w, const simt_instruction *i, uint64_t *addresses);
+// Remembers a touch of a global word. False: it races with another (global_races.c, shared_access.c).
+bool simt_touch_global(simt_warp *w, const simt_instruction *i, int lane, uint64_t address, uint32_t bytes, simt_allocation *in,
+                       simt_access access);
 bool simt_touch_shared(simt_warp *w, const simt_instruction *i, int lane, uint32_t offset, uint32_t bytes, simt_access access);
 
 void simt_do_load(simt_warp *w, const simt_instruction *i);

@@ -28,7 +28,9 @@ static weft_status *go(run *r, uint32_t grid, uint32_t block, uint32_t n) {
 static void bad(const char *body, uint32_t grid, uint32_t block, uint32_t n, const char *what, const char *also) {
   for (uint64_t seed = 0; seed < 3; seed++) {
     run r = begin(body, 2, seed);
-    faults(go(&r, grid, block, n), "kernel k", what, also, NULL);
+    weft_status *status = go(&r, grid, block, n);
+    if (!status) fail_msg("no fault with seed %d: %s", (int)seed, body);
+    faults(status, "kernel k", what, also, NULL);
     weft_simt_counts counts;
     weft_simt_statistics(r.f.machine, &counts);
     assert_int_equal(counts.faults, 1);
@@ -157,6 +159,25 @@ static void block_races(void **state) {
   // a kernel that hands over by a counter
   good("st.global.u32 [%d4+128], %r2; membar.gl; atom.global.add.u32 %r9, [%d1], 1; setp.ne.u32 %p1, %r9, 127; @%p1 bra END;"
        "membar.gl; ld.global.u32 %r10, [%d1+128]; END:", 4, 32, 0);
+}
+
+// Between the threads of a block, in global memory: the neighbour warp's word, without and with a barrier.
+static void global_races(void **state) {
+#define NEIGHBOUR "xor.b32 %r9, %r2, 32; mul.wide.u32 %d5, %r9, 4; add.s64 %d5, %d5, %d1; "
+  bad(NEIGHBOUR "st.global.u32 [%d4], %r2; ld.global.u32 %r10, [%d5];", 1, 64, 0, "race in global memory", "with no barrier between");
+  good(NEIGHBOUR "st.global.u32 [%d4], %r2; bar.sync 0; ld.global.u32 %r10, [%d5];", 1, 64, 0);
+  bad(NEIGHBOUR "ld.global.u32 %r10, [%d5]; st.global.u32 [%d4], %r2;", 1, 64, 0, "race in global memory", "of this block");
+  good(NEIGHBOUR "ld.global.u32 %r10, [%d5]; bar.sync 0; st.global.u32 [%d4], %r2;", 1, 64, 0);
+  good(NEIGHBOUR "ld.global.u32 %r10, [%d4]; st.global.u32 [%d4], %r2; ld.global.u32 %r10, [%d4];", 1, 64, 0);   // its own
+  bad("ld.global.u32 %r10, [%d1]; setp.eq.u32 %p1, %r2, 70; @%p1 st.global.u32 [%d1], %r2;", 1, 96, 0, "race in global memory", "of this block");
+  good("ld.global.u32 %r10, [%d1]; bar.sync 0; setp.eq.u32 %p1, %r2, 70; @%p1 st.global.u32 [%d1], %r2;", 1, 96, 0);
+  bad("xor.b32 %r9, %r2, 1; mul.wide.u32 %d5, %r9, 4; add.s64 %d5, %d5, %d1; st.global.u32 [%d4], %r2; ld.global.u32 %r10, [%d5];", 1, 32, 0,
+      "race in global memory: read of what lane 1 of warp 0", "ld.global.u32");
+  good("xor.b32 %r9, %r2, 1; mul.wide.u32 %d5, %r9, 4; add.s64 %d5, %d5, %d1; st.global.u32 [%d4], %r2; bar.warp.sync -1; ld.global.u32 %r10, [%d5];", 1, 32, 0);
+  // bytes of one word: two warps, each its own, before and after
+  good("and.b32 %r9, %r2, 31; shr.u32 %r10, %r2, 5; shl.b32 %r9, %r9, 2; add.s32 %r9, %r9, %r10; cvt.u64.u32 %d5, %r9; add.s64 %d5, %d5, %d1; cvt.u16.u32 %h1, %r2;"
+       "ld.global.u8 %h2, [%d5]; st.global.u8 [%d5], %h1; ld.global.u8 %h2, [%d5]; st.global.u8 [%d5], %h2;", 1, 64, 0);
+  good("red.global.add.u32 [%d1], 1; ld.volatile.global.u32 %r9, [%d1];", 1, 64, 0);
 }
 
 static void divergence(void **state) {
@@ -290,7 +311,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(global_bounds), cmocka_unit_test(alignment), cmocka_unit_test(use_after_free), cmocka_unit_test(uninitialised),
       cmocka_unit_test(other_bounds), cmocka_unit_test(shared_races), cmocka_unit_test(named_barriers), cmocka_unit_test(colliding_stores),
-      cmocka_unit_test(block_races), cmocka_unit_test(divergence), cmocka_unit_test(async_copies), cmocka_unit_test(endless), cmocka_unit_test(place),
+      cmocka_unit_test(block_races), cmocka_unit_test(global_races), cmocka_unit_test(divergence), cmocka_unit_test(async_copies), cmocka_unit_test(endless), cmocka_unit_test(place),
       cmocka_unit_test(lowest_block), cmocka_unit_test(same_for_any_threads), cmocka_unit_test(refused), cmocka_unit_test(load_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
