@@ -226,8 +226,6 @@ void simt_do_load(simt_warp *w, const simt_instruction *i) {
     if (vector_operand(i, k) != SIMT_NONE) to_register(w, i, vector_operand(i, k), pointers, bytes * (uint32_t)k);
 }
 
-void simt_do_load_parameter(simt_warp *w, const simt_instruction *i) { simt_do_load(w, i); }
-
 // Two lanes of one store to one address with different values: what stays is anyone's guess.
 static bool check_collisions(simt_warp *w, const simt_instruction *i, const uint64_t *addresses, uint8_t *const *pointers) {
   uint32_t bytes = simt_type_bytes[i->type];

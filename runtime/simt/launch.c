@@ -234,7 +234,7 @@ static weft_status *check_shape(const weft_simt_kernel *kernel, const uint32_t g
 static weft_status *prepare_cells(weft_simt *machine) {
   for (int k = 0; k < machine->memory.count; k++) {
     simt_allocation *at = &machine->memory.live[k];
-    if (at->cells || at->read_only || !at->bytes) continue;
+    if (at->cells || at->read_only || !at->bytes || at->bytes > SIMT_CELLS_LIMIT) continue;
     at->cells = calloc(at->bytes / SIMT_CELL_BYTES + 1, sizeof *at->cells);
     if (!at->cells) return weft_fail(WEFT_ENVIRONMENT, "out of memory for the shadow of %llu bytes", (unsigned long long)at->bytes);
   }

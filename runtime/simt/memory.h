@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include "runtime/simt/simt.h"
 
-enum { SIMT_RED_ZONE = 256, SIMT_CELL_BYTES = 4 };
+// Cells take eight times the memory that they watch, so larger allocations have none.
+enum { SIMT_RED_ZONE = 256, SIMT_CELL_BYTES = 4, SIMT_CELLS_LIMIT = 1 << 29 };
 
 // Who touched a word last (global_races.c). write, read: launch << 40 | block (32 bits) << 8 | strong << 4 | mask of its bytes;
 // writer, reader: where in that block, clock << 40 | step (28 bits) << 12 | strong << 11 | warp << 6 | lane.
@@ -16,7 +17,7 @@ typedef struct simt_allocation {
   uint8_t *base;            // what the user got
   uint64_t bytes;
   uint8_t *initialised;     // one byte a byte
-  simt_global_cell *cells;  // one a word; NULL until a launch needs them
+  simt_global_cell *cells;  // one a word; NULL until a launch needs them, and beyond SIMT_CELLS_LIMIT
   void *block;              // what malloc gave: base with its red zones
   bool read_only;           // to kernels: .const variables
   const char *name;         // a module's variable; else NULL

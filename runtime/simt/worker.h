@@ -258,7 +258,6 @@ bool simt_touch_global(simt_warp *w, const simt_instruction *i, int lane, uint64
 bool simt_touch_shared(simt_warp *w, const simt_instruction *i, int lane, uint32_t offset, uint32_t bytes, simt_access access);
 
 void simt_do_load(simt_warp *w, const simt_instruction *i);
-void simt_do_load_parameter(simt_warp *w, const simt_instruction *i);
 void simt_do_store(simt_warp *w, const simt_instruction *i);
 void simt_do_atomic(simt_warp *w, const simt_instruction *i);
 void simt_do_fence(simt_warp *w, const simt_instruction *i);
