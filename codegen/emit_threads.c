@@ -60,7 +60,8 @@ static void declare(wf_emit *e, const char *entry, const bool *distinct) {
   wf_set_function_attribute(e, "nvvm.reqntid", wf_arena_printf(e->arena, "%d", threads));
   wf_set_function_attribute(e, "nvvm.minctasm", wf_arena_printf(e->arena, "%d", resident_blocks(kernel, threads)));
   for (int i = 0; i < buffers; i++) {
-    add_attribute(e, (unsigned)i + 1, "align", PARAM_ALIGNMENT);
+    const wf_value *param = kernel->params.items[i];   // scalars may lie beside each other: the runtime's step, seed, total
+    add_attribute(e, (unsigned)i + 1, "align", param->rank ? PARAM_ALIGNMENT : (uint64_t)wf_dtype_bytes(param->dtype));
     if (kernel->written.items[i]) continue;
     add_attribute(e, (unsigned)i + 1, "readonly", 0);
     if (distinct && distinct[i]) add_attribute(e, (unsigned)i + 1, "noalias", 0);
