@@ -180,7 +180,8 @@ static void gpu_check_function(gpu_program *p, const wf_function *tiled) {
   const wf_function *lowered = wf_function_find(p->lowered, tiled->name);
   assert_non_null(lowered);
   wf_tensor **inputs = WF_NEW_ARRAY(p->arena, wf_tensor *, lowered->inputs.count);
-  wf_tensor *want[64], *updates[512], **values = WF_NEW_ARRAY(p->arena, wf_tensor *, p->tiled->value_count);
+  wf_tensor **want = WF_NEW_ARRAY(p->arena, wf_tensor *, lowered->results.count), **updates = WF_NEW_ARRAY(p->arena, wf_tensor *, lowered->ops.count);
+  wf_tensor **values = WF_NEW_ARRAY(p->arena, wf_tensor *, p->tiled->value_count);
   for (int i = 0; i < lowered->inputs.count; i++) inputs[i] = gpu_input(p, lowered, lowered->inputs.items[i]);
   wf_ref_options options = {.round = false};
   bool evaluated = wf_ref_run(p->arena, p->diag, lowered, &options, inputs, want, updates);
