@@ -5,11 +5,24 @@
 #include "cli/target.h"
 #include "codegen/llvm/load_llvm.h"
 #include "runtime/cuda/cuda.h"
+#include "runtime/data/unpacked.h"
 #include "runtime/simt/device_simt.h"
+
+// Makes and sweeps the folder. NULL: nothing is kept.
+static const char *unpacked_folder(cli *c) {
+  enum { MOST_BYTES = 1 << 30 };
+  const char *cache = c->options.no_cache ? NULL : wf_cache_folder(c->arena);
+  const char *folder = cache ? wf_arena_printf(c->arena, "%s/data", cache) : NULL;
+  weft_status *failed = folder ? wf_cache_make_folders(c->arena, folder) : NULL;
+  if (failed) folder = NULL;
+  weft_status_free(failed);
+  if (folder) wf_cache_sweep(c->arena, folder, WEFT_UNPACKED_SUFFIX, MOST_BYTES);
+  return folder;
+}
 
 weft_command cli_command(cli *c, const char *title) {
   const cli_options *o = &c->options;
-  weft_command out = {.arena = c->arena, .title = title, .file = o->file, .net_folder = weft_command_folder(c->arena, o->file),
+  weft_command out = {.arena = c->arena, .title = title, .file = o->file, .net_folder = weft_command_folder(c->arena, o->file), .unpacked = unpacked_folder(c),
                       .weights = o->weights, .save = o->save, .resume = o->resume, .init = o->init, .log = o->log, .data = o->data,
                       .inputs = o->inputs, .outputs = o->outputs, .threads = o->threads, .save_every = o->save_every, .eval = o->eval,
                       .json = o->json, .verbose = o->verbose, .allow_nan = o->allow_nan};

@@ -356,7 +356,7 @@ weft_status *weft_train_program(weft_session *session, const weft_train_options 
   weft_metadata metadata;
   weft_dataset *train = NULL, *test = NULL;
   weft_train_options options = *given;
-  weft_data_paths paths = {given->data_folder, given->net_folder};
+  weft_data_paths paths = {given->data_folder, given->net_folder, given->unpacked_folder};
   TRY(weft_metadata_parse(weft_session_program(session)->metadata, &metadata));
   if (!options.batch) options.batch = metadata.batch;
   if (!options.epochs) options.epochs = metadata.epochs;

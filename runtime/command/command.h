@@ -15,6 +15,7 @@ typedef struct weft_command {
   const char *title;            // "weft run", "./classify run": starts messages
   const char *file;             // the network that runs, for messages: "cnn.net", "./classify"
   const char *net_folder;       // where data is looked up after --data
+  const char *unpacked;         // folder of unpacked copies of data files (runtime/data/unpacked.h), or NULL
   const char *target, *weights, *save, *resume, *init, *log, *data;
   weft_word_list inputs, outputs, sets, files;   // files: words that are no options
   int threads, save_every;

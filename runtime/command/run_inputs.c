@@ -302,7 +302,7 @@ static weft_status *read_samples(reading *r, int only, const char *spec) {
   samples->set = set;
   if (!(test ? r->metadata->has_test : r->metadata->has_data))
     return weft_fail(WEFT_BAD_INPUT, "'%s': %s names no %s data", spec, r->c->file, test ? "test" : "training");
-  weft_data_paths paths = {r->c->data, r->c->net_folder};
+  weft_data_paths paths = {r->c->data, r->c->net_folder, r->c->unpacked};
   weft_dataset *dataset = NULL;
   TRY(weft_dataset_open(test ? &r->metadata->test : &r->metadata->data, &paths, &dataset));
   weft_feed feed = {0};

@@ -63,6 +63,7 @@ static weft_train_options train_options(weft_command *c, watcher *w) {
       .init = c->init,
       .data_folder = c->data,
       .net_folder = c->net_folder,
+      .unpacked_folder = c->unpacked,
       .evaluate = c->eval,
       .allow_nan = c->allow_nan,
       .callbacks = {.context = w, .step = on_step, .epoch = on_epoch, .note = on_note},

@@ -41,8 +41,8 @@ void weft_dataset_destroy(weft_dataset *dataset);   // also NULL
 
 // ---- sources ----------------------------------------------------------------------------------------------------
 
-// Where relative names are looked up; NULL members are skipped.
-typedef struct weft_data_paths { const char *data_folder, *net_folder; } weft_data_paths;
+// Where relative names are looked up; NULL members are skipped. unpacked: a folder that keeps unpacked copies of gzip files, or NULL.
+typedef struct weft_data_paths { const char *data_folder, *net_folder, *unpacked; } weft_data_paths;
 // The full path of `name` (file or folder): as it is where absolute, else in data_folder, net_folder, $WEFT_DATA,
 // /usr/share/datasets and its sub-folders. A missing ".gz" is tried. Absent: WEFT_ENVIRONMENT with what was looked
 // for, where, and how to get it.
@@ -60,8 +60,8 @@ weft_status *weft_dataset_open(const weft_source *source, const weft_data_paths 
 
 // ---- readers (each takes full paths) ------------------------------------------------------------------------------
 
-// One file a field, plain or gzip; the first axis counts samples.
-weft_status *weft_idx_open(char *const *paths, int count, weft_dataset **out);
+// One file a field, plain or gzip; the first axis counts samples. unpacked: as in weft_data_paths.
+weft_status *weft_idx_open(char *const *paths, int count, const char *unpacked, weft_dataset **out);
 // The binary version of CIFAR-10: data_batch_1..5.bin, or test_batch.bin. Fields image u8[3, 32, 32], label u8.
 weft_status *weft_cifar10_open(const char *folder, bool test, weft_dataset **out);
 // One .npy a field, named x, y, then field2...; the first axis counts samples.

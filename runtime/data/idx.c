@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 #include "runtime/data/dataset.h"
+#include "runtime/data/unpacked.h"
 #include "runtime/memory.h"
 
 typedef struct idx_type { uint8_t code; int bytes; wf_dtype dtype; } idx_type;
@@ -121,33 +122,67 @@ static bool leave_in_file(weft_array *array, weft_file *file, const idx_type *ty
   return true;
 }
 
-static weft_status *read_idx(const char *path, weft_array *array) {
-  TRY(weft_copy_text(path, &array->path));
-  weft_file probe;   // for the message of a missing file or a folder; zlib's is poor
-  TRY(weft_file_open(path, &probe));
-  gzFile file = gzopen(path, "rbe");
-  if (!file) {
-    weft_file_close(&probe);
-    return weft_fail(WEFT_ENVIRONMENT, "cannot open %s", path);
-  }
+// The header in front of what was unpacked, as the file has it.
+static void keep_unpacked(const char *copy, const weft_array *array, const idx_type *type) {
+  uint8_t head[4 + 4 * WEFT_MAX_RANK] = {0, 0, type->code, (uint8_t)array->rank};
+  int64_t bytes;
+  if (type->code != 0x08 || !weft_shape_bytes(WF_U8, array->rank, array->extents, &bytes) || bytes < WEFT_LEAST_UNPACKED) return;
+  for (int i = 0; i < array->rank; i++)
+    for (int b = 0; b < 4; b++) head[4 + 4 * i + b] = (uint8_t)(array->extents[i] >> (24 - 8 * b));
+  weft_unpacked_store(copy, head, (size_t)array->offset, array->data, (size_t)bytes);
+}
+
+// from: a plain file or a gzip one.
+static weft_status *read_file(const char *from, weft_file *probe, const char *copy, weft_array *array) {
+  gzFile file = gzopen(from, "rbe");
+  if (!file) return weft_fail(WEFT_ENVIRONMENT, "cannot open %s", from);
   gzbuffer(file, 1 << 17);
   const idx_type *type = NULL;
   weft_status *failed = read_header(file, array, &type);
   array->packed = !gzdirect(file);
-  if (!failed && !leave_in_file(array, &probe, type)) failed = read_body(file, type, array);
+  if (!failed && !leave_in_file(array, probe, type)) {
+    failed = read_body(file, type, array);
+    if (!failed && array->packed) keep_unpacked(copy, array, type);
+  }
   gzclose(file);
+  return failed;
+}
+
+// From the copy where there is one: its elements stay in it.
+static bool read_copy(const char *copy, weft_array *array) {
+  weft_file probe;
+  if (!weft_unpacked_open(copy, &probe)) return false;
+  weft_status *failed = read_file(copy, &probe, NULL, array);
+  bool good = !failed && !array->data;   // anything else is no copy of ours
+  weft_status_free(failed);
+  weft_file_close(&probe);
+  if (!good) {
+    free(array->data);
+    array->data = NULL;
+  }
+  array->packed = true;   // offsets in messages count unpacked bytes of the file itself
+  return good;
+}
+
+static weft_status *read_idx(const char *path, const char *unpacked, weft_array *array) {
+  TRY(weft_copy_text(path, &array->path));
+  weft_file probe;   // for the message of a missing file or a folder; zlib's is poor
+  TRY(weft_file_open(path, &probe));
+  char *copy = weft_unpacked_path(unpacked, path);
+  weft_status *failed = read_copy(copy, array) ? NULL : read_file(path, &probe, copy, array);
+  free(copy);
   weft_file_close(&probe);
   TRY(failed);
   array->picture = array->rank >= 3 && array->dtype == WF_U8;
   return weft_copy_text(array->rank == 1 ? "label" : "image", &array->name);
 }
 
-weft_status *weft_idx_open(char *const *paths, int count, weft_dataset **out) {
+weft_status *weft_idx_open(char *const *paths, int count, const char *unpacked, weft_dataset **out) {
   *out = NULL;
   weft_array *arrays = NULL;
   TRY(weft_allocate((size_t)count, sizeof *arrays, &arrays));
   weft_status *failed = NULL;
-  for (int i = 0; i < count && !failed; i++) failed = read_idx(paths[i], &arrays[i]);
+  for (int i = 0; i < count && !failed; i++) failed = read_idx(paths[i], unpacked, &arrays[i]);
   if (!failed) return weft_arrays_dataset(arrays, count, out);
   for (int i = 0; i < count; i++) weft_array_deinit(&arrays[i]);
   free(arrays);

@@ -8,6 +8,7 @@ typedef struct opening {
   const weft_source *source;
   char **paths;              // located file arguments
   int path_count;
+  const char *unpacked;      // folder of unpacked copies, or NULL
   weft_dataset **out;
 } opening;
 
@@ -36,7 +37,7 @@ static weft_status *count(const weft_source *source, int position, const char *k
   return NULL;
 }
 
-static weft_status *open_idx(opening *o) { return weft_idx_open(o->paths, o->path_count, o->out); }
+static weft_status *open_idx(opening *o) { return weft_idx_open(o->paths, o->path_count, o->unpacked, o->out); }
 static weft_status *open_npy(opening *o) { return weft_npy_open(o->paths, o->path_count, o->out); }
 
 static weft_status *open_cifar10(opening *o) {
@@ -133,7 +134,7 @@ weft_status *weft_dataset_open(const weft_source *source, const weft_data_paths 
   *out = NULL;
   const struct source_kind *kind = find_kind(source->kind);
   TRY(check_source(kind, source));
-  opening opening = {.source = source, .out = out};
+  opening opening = {.source = source, .unpacked = paths->unpacked, .out = out};
   int files = kind->all_paths ? source->arg_count : 1;
   TRY(weft_allocate((size_t)files, sizeof *opening.paths, &opening.paths));
   weft_status *failed = NULL;

@@ -86,6 +86,7 @@ typedef struct weft_train_options {
   const char *resume;        // go on from this checkpoint
   const char *init;          // start from the tensors of this safetensors file that fit
   const char *data_folder, *net_folder;   // where data is looked up first (docs/runtime.md)
+  const char *unpacked_folder;   // keeps unpacked copies of gzip data files from one training to the next; NULL: nothing is kept
   bool evaluate;             // on the test set at the end, also where `steps` stopped early
   bool allow_nan;            // go on when the loss is not finite
   weft_train_callbacks callbacks;

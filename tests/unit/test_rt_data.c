@@ -1,9 +1,13 @@
 // The readers: what a good file gives, and what each kind of damage says.
 #include "rt_support.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 #include "runtime/data/dataset.h"
 #include "runtime/data/npy.h"
+#include "runtime/data/unpacked.h"
 #include "runtime/safetensors.h"
 
 static scratch s;
@@ -25,7 +29,7 @@ static const uint8_t idx_images[IMAGES] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0
 static const uint8_t idx_labels[LABELS] = {0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9};
 
 static weft_status *open_idx_pair(const char *images, const char *labels, weft_dataset **out) {
-  return weft_idx_open((char *[]){(char *)images, (char *)labels}, 2, out);
+  return weft_idx_open((char *[]){(char *)images, (char *)labels}, 2, NULL, out);
 }
 
 static void test_idx_gives_samples_by_number(void **state) {
@@ -382,10 +386,87 @@ static void test_text_by_bytes_and_by_characters(void **state) {
                WEFT_BAD_INPUT, "bad: byte 2: not UTF-8");
 }
 
+// ---- unpacked copies ------------------------------------------------------------------------------------------------
+
+enum { LARGE_ROWS = 1500, LARGE_ROW = 28 * 28, LARGE = 16 + LARGE_ROWS * LARGE_ROW };
+
+static uint8_t large_pixel(int64_t row, int at) { return (uint8_t)(row * 7 + at * 3 + (row ^ at) / 5); }
+
+static const char *write_large(void) {
+  uint8_t *bytes = malloc(LARGE);
+  memcpy(bytes, (uint8_t[]){0, 0, 8, 3, 0, 0, LARGE_ROWS >> 8, LARGE_ROWS & 255, 0, 0, 0, 28, 0, 0, 0, 28}, 16);
+  for (int64_t i = 0; i < LARGE_ROWS * LARGE_ROW; i++) bytes[16 + i] = large_pixel(i / LARGE_ROW, (int)(i % LARGE_ROW));
+  const char *path = write_gz("large.gz", bytes, LARGE);
+  free(bytes);
+  return path;
+}
+
+static void expect_large(const char *path, const char *folder) {
+  weft_dataset *data;
+  uint8_t row[LARGE_ROW];
+  assert_ok(weft_idx_open((char *[]){(char *)path}, 1, folder, &data));
+  assert_int_equal(data->count, LARGE_ROWS);
+  for (int64_t i = 0; i < LARGE_ROWS; i += 499) {
+    assert_ok(weft_dataset_read(data, 0, &i, 1, row));
+    for (int k = 0; k < LARGE_ROW; k++) assert_int_equal(row[k], large_pixel(i, k));
+  }
+  weft_dataset_destroy(data);
+}
+
+// Other bytes of the same size and time.
+static void spoil_keeping_the_time(const char *path) {
+  struct stat before;
+  assert_int_equal(stat(path, &before), 0);
+  FILE *file = fopen(path, "r+b");
+  fseek(file, before.st_size / 2, SEEK_SET);
+  for (int i = 0; i < 64; i++) fputc(0x55, file);
+  fclose(file);
+  assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){before.st_atim, before.st_mtim}, 0), 0);
+}
+
+static void test_a_copy_serves_in_place_of_its_file(void **state) {
+  const char *path = write_large();
+  weft_dataset *data;
+  expect_large(path, s.folder);
+  char *copy = weft_unpacked_path(s.folder, path);
+  struct stat status;
+  assert_int_equal(stat(copy, &status), 0);
+  spoil_keeping_the_time(path);
+  expect_large(path, s.folder);   // the file itself can no longer be read
+  assert_fails(weft_idx_open((char *[]){(char *)path}, 1, NULL, &data), WEFT_BAD_INPUT, "large.gz");
+  assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){{1, 0}, {1, 0}}, 0), 0);
+  assert_fails(weft_idx_open((char *[]){(char *)path}, 1, s.folder, &data), WEFT_BAD_INPUT, "large.gz");   // another file since
+  free(copy);
+}
+
+static void test_a_damaged_copy_is_made_again(void **state) {
+  const char *path = write_large();
+  expect_large(path, s.folder);
+  char *copy = weft_unpacked_path(s.folder, path);
+  for (int i = 0; i < 40; i++) {
+    FILE *file = fopen(copy, "r+b");
+    long at = i < 20 ? LARGE + i : (long)i * (LARGE / 40);   // the trailer; the bytes
+    fseek(file, at, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ (1 << i % 8), file);
+    fclose(file);
+    expect_large(path, s.folder);
+  }
+  assert_int_equal(truncate(copy, LARGE / 2), 0);
+  expect_large(path, s.folder);
+  assert_int_equal(truncate(copy, 0), 0);
+  expect_large(path, s.folder);
+  spoil_keeping_the_time(path);
+  expect_large(path, s.folder);   // the last copy is whole
+  free(copy);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
       T(test_idx_gives_samples_by_number), T(test_idx_wide_types_are_big_endian), T(test_idx_damage_names_file_and_byte),
+      T(test_a_copy_serves_in_place_of_its_file), T(test_a_damaged_copy_is_made_again),
       T(test_cifar_reads_both_splits), T(test_cifar_damage), T(test_npy_round_trip), T(test_npy_damage), T(test_npz_members_by_name),
       T(test_npz_survives_any_damage), T(test_safetensors_round_trip), T(test_safetensors_damage), T(test_tokens_windows_and_shift),
       T(test_text_by_bytes_and_by_characters),

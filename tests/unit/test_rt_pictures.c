@@ -146,7 +146,7 @@ static void test_names_are_looked_up_in_order(void **state) {
   mkdir(scratch_path(&s, "b"), 0777);
   scratch_write(&s, "b/x.bin", "", 0);
   scratch_write(&s, "c.gz", "", 0);
-  weft_data_paths paths = {scratch_path(&s, "a"), scratch_path(&s, "b")};
+  weft_data_paths paths = {.data_folder = scratch_path(&s, "a"), .net_folder = scratch_path(&s, "b")};
   char *found;
   assert_ok(weft_data_locate(&paths, "x.bin", &found));
   assert_string_equal(found, scratch_path(&s, "b/x.bin"));
@@ -183,7 +183,7 @@ static void test_fashion_mnist_of_the_package(void **state) {
 
 static void test_sources_check_their_arguments(void **state) {
   scratch_write(&s, "t.txt", "hello world", 11);
-  weft_data_paths paths = {s.folder, NULL};
+  weft_data_paths paths = {.data_folder = s.folder};
   weft_dataset *data;
   weft_source text = {.kind = "text", .args = (char *[]){"t.txt", "2"}, .arg_count = 2,
                       .options = (weft_option[]){{"to", "0.5"}, {"ids", "characters"}}, .option_count = 2};

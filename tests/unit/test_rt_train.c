@@ -83,7 +83,7 @@ static void test_pictures_become_floats_and_labels_are_checked(void **state) {
   const weft_batch *batch;
   weft_loader *loader;
   char *paths[] = {(char *)scratch_write(&s, "i", images, sizeof images), (char *)scratch_write(&s, "l", labels, sizeof labels)};
-  assert_ok(weft_idx_open(paths, 2, &set));
+  assert_ok(weft_idx_open(paths, 2, NULL, &set));
   weft_loader_options options = {.batch = 2, .end_epoch = 1};
   weft_loader_field fields[] = {{0, WF_F32, 0}, {1, WF_I64, 11}};
   assert_ok(weft_loader_create(set, fields, 2, &options, &loader));
