@@ -47,7 +47,9 @@ static int add_gpu_code(making *m, const char *target, const wf_code *ptx) {
   const char *ptxas = wf_ptxas_find(c->arena);
   wf_vec_push(c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_PTX, .target = target, .data = ptx->bytes, .size = ptx->size}));
   if (!ptxas) return EXIT_DONE;
+  double start = cli_now();
   if (!wf_ptxas_run(c->arena, c->diag, ptxas, target, ptx, &cubin, &report)) return cli_report(c), EXIT_OURS;
+  cli_print_seconds(c, "ptxas", cli_now() - start);
   wf_vec_push(c->arena, &m->parts, ((weft_part){.kind = WEFT_PART_CUBIN, .target = target, .data = cubin.bytes, .size = cubin.size}));
   return EXIT_DONE;
 }
@@ -123,5 +125,8 @@ int cli_bundle_make(cli *c, bool inference, weft_bytes *out) {
     int failed = make_target(&m, c->targets.items[i]);
     if (failed) return failed;
   }
-  return cli_status(c, assemble(&m, out));
+  double start = cli_now();
+  weft_status *failed = assemble(&m, out);
+  cli_print_seconds(c, "bundle", cli_now() - start);
+  return cli_status(c, failed);
 }
