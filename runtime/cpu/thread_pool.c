@@ -29,7 +29,8 @@ struct weft_pool {
   _Atomic uint32_t stopping;
   int threads, spins, started;
   pthread_t *handles;
-  struct worker { weft_pool *pool; int index; } *workers;
+  struct worker { weft_pool *pool; int index; _Atomic int cpu; } *workers;   // cpu: where it fell asleep
+  cpu_set_t allowed;                        // of the process when the pool was made
 };
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
@@ -53,7 +54,8 @@ static void take_chunks(weft_pool *pool, int worker) {
 }
 
 // Waits for an open launch other than `seen`; returns its number or, when the pool stops, 0 with *out_stop set.
-static uint32_t await_launch(weft_pool *pool, uint32_t seen, bool *out_stop) {
+static uint32_t await_launch(struct worker *worker, uint32_t seen, bool *out_stop) {
+  weft_pool *pool = worker->pool;
   for (int spin = 0;; spin++) {
     uint32_t state = atomic_load(&pool->state);
     *out_stop = atomic_load(&pool->stopping);
@@ -62,6 +64,7 @@ static uint32_t await_launch(weft_pool *pool, uint32_t seen, bool *out_stop) {
       if (atomic_compare_exchange_weak(&pool->state, &state, state + 1)) return state / NUMBER_STEP;
     } else if (spin < pool->spins) relax();
     else {
+      atomic_store(&worker->cpu, sched_getcpu());
       atomic_fetch_add(&pool->sleepers, 1);
       if (!atomic_load(&pool->stopping)) futex_wait(&pool->state, state);
       atomic_fetch_sub(&pool->sleepers, 1);
@@ -76,7 +79,7 @@ static void *work(void *argument) {
   uint32_t seen = UINT32_MAX;
   for (;;) {
     bool stop;
-    seen = await_launch(pool, seen, &stop);
+    seen = await_launch(worker, seen, &stop);
     if (stop) return NULL;
     take_chunks(pool, worker->index);
     uint32_t left = atomic_fetch_sub(&pool->state, 1) - 1;
@@ -84,10 +87,25 @@ static void *work(void *argument) {
   }
 }
 
+// Linux likes to wake a thread on the CPU where it slept, if need be behind its waker: a worker that sleeps on the caller's CPU would
+// come too late for launches of some milliseconds, time after time. It is sent to the others.
+static void move_sleepers_away(weft_pool *pool) {
+  int here = sched_getcpu();
+  if (!pool->spins || here < 0) return;
+  for (int i = 1; i <= pool->started; i++) {
+    if (atomic_load(&pool->workers[i].cpu) != here) continue;
+    cpu_set_t others = pool->allowed;
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others)) pthread_setaffinity_np(pool->handles[i], sizeof others, &others);
+  }
+}
+
 static void open_launch(weft_pool *pool) {
   uint32_t number = atomic_load_explicit(&pool->state, memory_order_relaxed) / NUMBER_STEP + 1;
+  bool asleep = atomic_load(&pool->sleepers);
+  if (asleep) move_sleepers_away(pool);
   atomic_store(&pool->state, number * NUMBER_STEP | OPEN);
-  if (atomic_load(&pool->sleepers)) futex_wake_all(&pool->state);
+  if (asleep || atomic_load(&pool->sleepers)) futex_wake_all(&pool->state);
 }
 
 static void close_launch(weft_pool *pool) {
@@ -121,12 +139,12 @@ void weft_pool_run(weft_pool *pool, int64_t tasks, weft_pool_function function, 
   close_launch(pool);
 }
 
-static int allowed_cpus(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+static int allowed_cpus(cpu_set_t *out) {
+  CPU_ZERO(out);
+  return sched_getaffinity(0, sizeof *out, out) == 0 ? CPU_COUNT(out) : 1;
 }
 
-static weft_status *choose_threads(int threads, int *out) {
+static weft_status *choose_threads(int threads, int cpus, int *out) {
   const char *text = getenv("WEFT_THREADS");
   if (threads == 0 && text && *text) {
     char *end;
@@ -136,7 +154,7 @@ static weft_status *choose_threads(int threads, int *out) {
     threads = (int)value;
   }
   if (threads < 0 || threads > THREAD_LIMIT) return weft_fail(WEFT_BAD_INPUT, "threads should be 1 to %d, not %d", THREAD_LIMIT, threads);
-  *out = threads ? threads : allowed_cpus();
+  *out = threads ? threads : cpus;
   return NULL;
 }
 
@@ -144,7 +162,7 @@ static weft_status *start(weft_pool *pool) {
   TRY(weft_allocate((size_t)pool->threads, sizeof *pool->handles, &pool->handles));
   TRY(weft_allocate((size_t)pool->threads, sizeof *pool->workers, &pool->workers));
   for (int i = 1; i < pool->threads; i++) {
-    pool->workers[i] = (struct worker){pool, i};
+    pool->workers[i] = (struct worker){pool, i, -1};
     int error = pthread_create(&pool->handles[i], NULL, work, &pool->workers[i]);
     if (error) return weft_fail_errno(error, "cannot start worker thread %d of %d", i, pool->threads - 1);
     pool->started = i;
@@ -156,12 +174,14 @@ weft_status *weft_pool_create(int threads, weft_pool **out) {
   *out = NULL;
   int chosen = 0;
   void *memory = NULL;
-  TRY(choose_threads(threads, &chosen));
+  cpu_set_t allowed;
+  int cpus = allowed_cpus(&allowed);
+  TRY(choose_threads(threads, cpus, &chosen));
   TRY(weft_allocate_aligned(sizeof(weft_pool), &memory));
   weft_pool *pool = memory;
-  *pool = (weft_pool){.threads = chosen};
+  *pool = (weft_pool){.threads = chosen, .allowed = allowed};
   // Where threads share a CPU, spinning takes the time of the thread that is waited for.
-  pool->spins = chosen <= allowed_cpus() ? SPINS : 0;
+  pool->spins = chosen <= cpus ? SPINS : 0;
   weft_status *failed = start(pool);
   if (failed) weft_pool_destroy(pool);
   else *out = pool;
