@@ -2,9 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "ir/arena.h"
 
 typedef struct trailer { char magic[8]; uint64_t size, checksum; } trailer;   // little-endian hosts
@@ -51,19 +49,25 @@ char *weft_unpacked_path(const char *folder, const char *path) {
   return out;
 }
 
+static bool read_all(const weft_file *file, int64_t offset, void *to, size_t size) {
+  weft_status *failed = weft_file_read_at(file, offset, to, size);
+  weft_status_free(failed);
+  return !failed;
+}
+
 static bool is_whole(const weft_file *file, int64_t size) {
+  enum { PART = 1 << 18 };   // stays in L2
   trailer end;
-  uint8_t *data = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file->descriptor, 0);
-  if (data == MAP_FAILED) return false;
-  memcpy(&end, data + size, sizeof end);
-  bool whole = memcmp(end.magic, MAGIC, sizeof MAGIC) == 0 && end.size == (uint64_t)size;
-  if (whole) {
-    sum s = {0};
-    sum_add(&s, data, (size_t)size);
-    whole = sum_end(&s) == end.checksum;
+  sum s = {0};
+  uint8_t *part = malloc(PART);
+  bool whole = part && read_all(file, size, &end, sizeof end) && memcmp(end.magic, MAGIC, sizeof MAGIC) == 0 && end.size == (uint64_t)size;
+  for (int64_t at = 0; whole && at < size; at += PART) {
+    size_t count = size - at < PART ? (size_t)(size - at) : PART;
+    whole = read_all(file, at, part, count);
+    if (whole) sum_add(&s, part, count);
   }
-  munmap(data, (size_t)file->size);
-  return whole;
+  free(part);
+  return whole && sum_end(&s) == end.checksum;
 }
 
 bool weft_unpacked_open(const char *copy, weft_file *out) {
