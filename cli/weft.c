@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "cli/module.h"
+#include "cli/program.h"
 #include "cli/target.h"
 
 typedef struct verb_row { const char *name; bool file; int (*run)(cli *c); } verb_row;
@@ -26,16 +27,7 @@ int cli_write(cli *c, const char *path, const char *text, size_t length) {
     fprintf(stderr, "weft: cannot write to stdout: %s\n", strerror(errno));
     return EXIT_ENVIRONMENT;
   }
-  char *temporary = wf_arena_printf(c->arena, "%s.%ld.tmp", path, (long)getpid());
-  FILE *file = fopen(temporary, "wb");
-  bool ok = file && fwrite(text, 1, length, file) == length && fflush(file) == 0 && fsync(fileno(file)) == 0;
-  int error = errno;
-  if (file && fclose(file) != 0 && ok) { ok = false; error = errno; }
-  if (ok && rename(temporary, path) == 0) return EXIT_DONE;
-  if (ok) error = errno;
-  fprintf(stderr, "weft: cannot write %s: %s\n", path, strerror(error));
-  unlink(temporary);
-  return EXIT_ENVIRONMENT;
+  return cli_status(c, weft_file_write(path, text, length));
 }
 
 static int unknown_verb(const char *word) {

@@ -107,10 +107,32 @@ static weft_status *make_temporary(weft_writer *writer) {
   return weft_fail(WEFT_ENVIRONMENT, "cannot write %s: too many temporary files beside it", writer->path);
 }
 
+// Where the path leads: a link to a file stays a link, and what it leads to is replaced.
+static weft_status *resolve(const char *path, char **out) {
+  struct stat status;
+  char *target = lstat(path, &status) == 0 && S_ISLNK(status.st_mode) ? realpath(path, NULL) : NULL;
+  weft_status *failed = weft_copy_text(target ? target : path, out);
+  free(target);
+  return failed;
+}
+
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+// A device or a pipe (/dev/null, /dev/stdout) is written to; a file put in its place would end it.
+static weft_status *open_special(const char *path, weft_writer *writer) {
+  TRY(weft_copy_text(path, &writer->path));
+  writer->descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  return writer->descriptor < 0 ? weft_fail_errno(errno, "cannot write %s", path) : NULL;
+}
+
 weft_status *weft_writer_open(const char *path, weft_writer *out) {
   *out = (weft_writer){.descriptor = -1};
-  weft_status *failed = weft_copy_text(path, &out->path);
-  if (!failed) failed = make_temporary(out);
+  bool special = is_special(path);
+  weft_status *failed = special ? open_special(path, out) : resolve(path, &out->path);
+  if (!failed && !special) failed = make_temporary(out);
   if (failed) weft_writer_close(out);
   return failed;
 }
@@ -126,10 +148,12 @@ weft_status *weft_writer_add(weft_writer *writer, const void *data, size_t size)
 }
 
 weft_status *weft_writer_commit(weft_writer *writer) {
-  if (fsync(writer->descriptor) < 0) return weft_fail_errno(errno, "cannot write %s", writer->path);
+  bool special = !writer->temporary;
+  if (!special && fsync(writer->descriptor) < 0) return weft_fail_errno(errno, "cannot write %s", writer->path);
   int closed = close(writer->descriptor);
   writer->descriptor = -1;
   if (closed < 0) return weft_fail_errno(errno, "cannot write %s", writer->path);
+  if (special) return NULL;
   if (rename(writer->temporary, writer->path) < 0) return weft_fail_errno(errno, "cannot write %s", writer->path);
   free(writer->temporary);
   writer->temporary = NULL;
@@ -148,7 +172,7 @@ static weft_status *write_file(const char *path, const void *data, size_t size, 
   weft_writer writer;
   TRY(weft_writer_open(path, &writer));
   weft_status *failed = weft_writer_add(&writer, data, size);
-  if (!failed && executable && fchmod(writer.descriptor, 0755) < 0) failed = weft_fail_errno(errno, "cannot make %s executable", path);
+  if (!failed && executable && writer.temporary && fchmod(writer.descriptor, 0755) < 0) failed = weft_fail_errno(errno, "cannot make %s executable", path);
   if (!failed) failed = weft_writer_commit(&writer);
   weft_writer_close(&writer);
   return failed;

@@ -20,7 +20,8 @@ weft_status *weft_file_read_at(const weft_file *file, int64_t offset, void *to, 
 // The whole file; more than `limit` bytes is bad input. A byte of 0 follows the data.
 weft_status *weft_file_read(const char *path, size_t limit, weft_bytes *out);
 
-// A replacement in the making: a temporary file in the same folder.
+// A replacement in the making: a temporary file in the same folder. A link is followed; devices and pipes are written to in place
+// (temporary is NULL).
 typedef struct weft_writer { int descriptor; char *path, *temporary; } weft_writer;
 weft_status *weft_writer_open(const char *path, weft_writer *out);
 weft_status *weft_writer_add(weft_writer *writer, const void *data, size_t size);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <signal.h>
 #include "runtime/formula.h"
 #include "runtime/philox.h"
@@ -66,6 +67,28 @@ static void test_shuffle_is_a_permutation_of_seed_and_epoch(void **state) {
   assert_memory_equal(small, ((int64_t[]){4, 2, 1, 0, 3}), sizeof small);
 }
 
+static void test_writing_leaves_links_and_devices_what_they_are(void **state) {
+  scratch s;
+  struct stat status;
+  scratch_begin(&s);
+  const char *file = scratch_write(&s, "file", "old", 3), *link = scratch_path(&s, "link"), *pipe = scratch_path(&s, "pipe");
+  char text[8] = "";
+  assert_int_equal(symlink(file, link), 0);
+  assert_ok(weft_file_write(link, "new", 3));
+  assert_true(lstat(link, &status) == 0 && S_ISLNK(status.st_mode));
+  FILE *in = fopen(file, "rb");
+  assert_int_equal(fread(text, 1, sizeof text, in), 3);
+  fclose(in);
+  assert_string_equal(text, "new");
+  assert_int_equal(mkfifo(pipe, 0600), 0);
+  int end = open(pipe, O_RDONLY | O_NONBLOCK);
+  assert_ok(weft_file_write_executable(pipe, "sent", 4));
+  assert_int_equal(read(end, text, sizeof text), 4);
+  close(end);
+  assert_true(lstat(pipe, &status) == 0 && S_ISFIFO(status.st_mode) && !(status.st_mode & 0111));
+  scratch_end(&s);
+}
+
 static void test_writing_replaces_whole_or_not_at_all(void **state) {
   scratch s;
   scratch_begin(&s);
@@ -114,6 +137,7 @@ int main(void) {
       cmocka_unit_test(test_philox_known_answers),
       cmocka_unit_test(test_shuffle_is_a_permutation_of_seed_and_epoch),
       cmocka_unit_test(test_writing_replaces_whole_or_not_at_all),
+      cmocka_unit_test(test_writing_leaves_links_and_devices_what_they_are),
       cmocka_unit_test(test_a_file_that_shrinks_is_reported_with_its_offset),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
