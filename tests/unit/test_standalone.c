@@ -127,7 +127,10 @@ static void run_on_a_gpu(void) {
   prints("code for sm_80");
   done("WEFT_CUDA_LIBRARY=%s FAKE_CUDA_DEVICES=0 ./cnn --weights cnn.safetensors --verbose zero.raw", FAKE_CUDA_LIBRARY);
   prints("code for x86-64-v");
-  assert_int_not_equal(run("WEFT_CUDA_LIBRARY=%s FAKE_CUDA_FAIL=cuModuleLoadDataEx:2:218 ./cnn --weights cnn.safetensors zero.raw", FAKE_CUDA_LIBRARY), 0);
+  int refused = 0;   // the first load is that of a cubin where a ptxas made one; PTX comes after it
+  for (int load = 1; load <= 2 && !refused; load++)
+    refused = run("WEFT_CUDA_LIBRARY=%s FAKE_CUDA_FAIL=cuModuleLoadDataEx:%d:218 ./cnn --weights cnn.safetensors zero.raw", FAKE_CUDA_LIBRARY, load);
+  assert_int_not_equal(refused, 0);
   prints("the GPU does not take its code (WEFT_TARGET=cpu runs the network on the host): ./cnn: the machine code for sm_80");
 #endif
 }
